@@ -1,0 +1,1 @@
+"""The deliverable: its layout on disk and the lock that reproduces it."""

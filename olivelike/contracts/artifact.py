@@ -1,0 +1,92 @@
+"""An artifact: an immutable folder named by the digest of its content, with its own description inside."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import cast
+
+from olivelike.digest import Json, JsonObject, canonical_json
+
+MANIFEST_NAME = "artifact.json"
+MODEL = "model"
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """What an artifact is; stored as `artifact.json` inside it and so part of its digest.
+
+    Attributes:
+        kind: an open set of strings: `onnx`, `hf`, `adapter`, `calibration`, `data`, `script`, ...
+        parts: part name to the relative POSIX path of its main file; a plain model has the one part `model`.
+        companions: relative names of files that belong to the model but are not it (tokenizer, processor).
+        session: runtime session options written by a tuning pass, name to value.
+        custom_operators: relative names of custom-operator libraries.
+        notes: namespaced JSON (`"pass_name": {...}`), handed on unchanged by a pass that does not know them.
+    """
+
+    kind: str
+    parts: Mapping[str, str] = field(default_factory=dict)
+    companions: tuple[str, ...] = ()
+    session: Mapping[str, Json] = field(default_factory=dict)
+    custom_operators: tuple[str, ...] = ()
+    notes: Mapping[str, Json] = field(default_factory=dict)
+
+    def to_json(self) -> JsonObject:
+        """Returns the content of `artifact.json`."""
+        return {
+            "format": 1,
+            "kind": self.kind,
+            "parts": dict(self.parts),
+            "companions": list(self.companions),
+            "session": dict(self.session),
+            "custom_operators": list(self.custom_operators),
+            "notes": dict(self.notes),
+        }
+
+    @classmethod
+    def from_json(cls, value: JsonObject) -> Manifest:
+        """Reads the content of `artifact.json`."""
+        return cls(
+            kind=str(value["kind"]),
+            parts=cast("dict[str, str]", value.get("parts", {})),
+            companions=tuple(cast("list[str]", value.get("companions", []))),
+            session=cast("dict[str, Json]", value.get("session", {})),
+            custom_operators=tuple(cast("list[str]", value.get("custom_operators", []))),
+            notes=cast("dict[str, Json]", value.get("notes", {})),
+        )
+
+    def write(self, folder: Path) -> None:
+        """Writes `artifact.json` into a folder."""
+        (folder / MANIFEST_NAME).write_bytes(canonical_json(self.to_json()))
+
+    def noted(self, **notes: Json) -> Manifest:
+        """Returns the same manifest with notes added (a pass's name as the key)."""
+        return replace(self, notes={**self.notes, **notes})
+
+
+@dataclass(frozen=True, slots=True)
+class Artifact:
+    """An artifact on this machine's disk: read-only files in `folder`, described by `manifest`, named by `digest`."""
+
+    folder: Path
+    manifest: Manifest
+    digest: str
+
+    @property
+    def kind(self) -> str:
+        """The kind of thing this is."""
+        return self.manifest.kind
+
+    @property
+    def model(self) -> Path:
+        """The main file of the part `model`, or of the only part there is."""
+        parts = self.manifest.parts
+        return self.folder / (parts[MODEL] if MODEL in parts else next(iter(parts.values())))
+
+    @classmethod
+    def read(cls, folder: Path, digest: str) -> Artifact:
+        """Opens a folder that holds an `artifact.json`."""
+        return cls(folder, Manifest.from_json(json.loads((folder / MANIFEST_NAME).read_bytes())), digest)

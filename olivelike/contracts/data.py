@@ -1,0 +1,175 @@
+"""Data: where samples come from, how a batch of them looks, and the marker by which a config names a data entry."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, ClassVar, TypeAlias, cast
+
+from pydantic import BaseModel, ConfigDict, JsonValue
+
+from olivelike.digest import Json, JsonObject
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    Array: TypeAlias = NDArray[np.generic]
+
+
+class RefersTo:
+    """Marks a config field whose value is the name of an entry of the workflow's `data:` section."""
+
+    def __init__(self, section: str) -> None:
+        self.section = section
+
+
+DataName = Annotated[str, RefersTo("data")]
+
+
+class ScriptCall(BaseModel):
+    """User's Python, one shape everywhere: a file, the name of a callable in it, and its arguments."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    script: str
+    call: str
+    args: dict[str, JsonValue] = {}
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """A batch as a model takes it.
+
+    Attributes:
+        feeds: column (a model input, once `inputs` has been applied) to an array `[samples, ...]`.
+        labels: an array `[samples, ...]`; of size 0 when the data have none.
+        size: the number of samples.
+    """
+
+    feeds: Mapping[str, Array]
+    labels: Array
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class DataSpec:
+    """A data entry, ready for a worker: everything by name, config and content digest.
+
+    Attributes:
+        name: the entry's name in the workflow.
+        reader: the registered name of the reader (`npz`, `csv`, `script`, ...).
+        config: the reader's configuration; its paths are relative to the files' artifact.
+        files: digest of the artifact that holds the files (kind `data` or `script`); empty for readers without files.
+        inputs: model input name to column name; empty means that columns are named like inputs.
+        labels: the label column; empty when there is none.
+        samples: the first so many samples only; 0 means all.
+        batch: samples per batch; 0 leaves it to the metric or pass.
+        shuffle: draw the samples in a seeded order.
+        seed: the seed of that order.
+        use: what the entry may be used for: `train`, `calibration`, `selection`, `certification`; empty means anything.
+        prepare: user's Python that maps one batch's columns to columns, its script by digest; empty mapping for none.
+    """
+
+    name: str
+    reader: str
+    config: Mapping[str, Json] = field(default_factory=dict)
+    files: str = ""
+    inputs: Mapping[str, str] = field(default_factory=dict)
+    labels: str = ""
+    samples: int = 0
+    batch: int = 0
+    shuffle: bool = False
+    seed: int = 0
+    use: tuple[str, ...] = ()
+    prepare: Mapping[str, Json] = field(default_factory=dict)
+
+    def to_json(self) -> JsonObject:
+        """Returns the entry as it stands in keys and tasks; the name is no part of it."""
+        return {
+            "reader": self.reader,
+            "config": dict(self.config),
+            "files": self.files,
+            "inputs": dict(self.inputs),
+            "labels": self.labels,
+            "samples": self.samples,
+            "batch": self.batch,
+            "shuffle": self.shuffle,
+            "seed": self.seed if self.shuffle or self.reader == "random" else 0,
+            "use": list(self.use),
+            "prepare": dict(self.prepare),
+        }
+
+    @classmethod
+    def from_json(cls, name: str, value: JsonObject) -> DataSpec:
+        """Reads what `to_json` wrote."""
+        return cls(
+            name=name,
+            reader=str(value["reader"]),
+            config=cast("dict[str, Json]", value["config"]),
+            files=str(value["files"]),
+            inputs=cast("dict[str, str]", value["inputs"]),
+            labels=str(value["labels"]),
+            samples=cast("int", value["samples"]),
+            batch=cast("int", value["batch"]),
+            shuffle=bool(value["shuffle"]),
+            seed=cast("int", value["seed"]),
+            use=tuple(cast("list[str]", value["use"])),
+            prepare=cast("dict[str, Json]", value["prepare"]),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Columns:
+    """Named columns of equal length: what a reader hands out. Arrays may be memory-mapped."""
+
+    arrays: Mapping[str, Array]
+
+    @property
+    def count(self) -> int:
+        """The number of samples."""
+        return min((len(column) for column in self.arrays.values()), default=0)
+
+
+class DataReader(ABC):
+    """Reads one kind of data file. One instance per use; no state between calls."""
+
+    config: ClassVar[type[BaseModel]]
+    reads_files: ClassVar[bool] = True
+
+    @abstractmethod
+    def files(self, config: BaseModel) -> tuple[str, ...]:
+        """Returns the files or folders named by the config, as the user wrote them; they are taken into the store."""
+
+    @abstractmethod
+    def read(self, config: BaseModel, files: Mapping[str, Path], call: Callable[..., object]) -> Columns:
+        """Reads all columns.
+
+        Args:
+            config: the validated configuration.
+            files: what `files` returned, each name to where it lies now.
+            call: calls a user's function, for readers of the kind `script`.
+
+        Raises:
+            InputError: OL205 (unreadable), OL209 (user's Python).
+        """
+
+
+class Dataset(ABC):
+    """A data entry opened in a worker: batches with the model's input names, dtypes cast to the model's."""
+
+    @property
+    @abstractmethod
+    def count(self) -> int:
+        """The number of samples."""
+
+    @property
+    @abstractmethod
+    def has_labels(self) -> bool:
+        """Whether batches carry labels."""
+
+    @abstractmethod
+    def batches(self, size: int, most: int = 0) -> Iterator[Batch]:
+        """Yields batches of `size` samples (the last may be smaller), at most `most` samples in all (0: all)."""

@@ -1,0 +1,145 @@
+"""The contract of a metric: a candidate (and the baseline, where it compares) in, named measurements out."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from enum import IntEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar, Generic, Protocol, TypeVar
+
+from pydantic import BaseModel, ConfigDict
+
+from olivelike.contracts.artifact import Artifact
+from olivelike.contracts.data import Dataset
+from olivelike.contracts.outcome import Better, Measurement
+from olivelike.contracts.target import Target
+
+if TYPE_CHECKING:
+    from olivelike.contracts.data import Array
+
+
+class MetricConfig(BaseModel):
+    """Base of every metric's configuration: frozen, unknown keys refused."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+
+
+MetricT = TypeVar("MetricT", bound=MetricConfig)
+
+
+class Cost(IntEnum):
+    """How much a metric costs; metrics run in this order, so that a hopeless candidate is found out cheaply."""
+
+    FREE = 0
+    RUNS = 1
+    DATASET = 2
+
+
+@dataclass(frozen=True, slots=True)
+class ValueSpec:
+    """One value that a metric gives: its name inside the metric, unit and better direction."""
+
+    name: str
+    unit: str
+    better: Better
+
+
+@dataclass(frozen=True, slots=True)
+class TensorInfo:
+    """A model's input or output: ONNX element type in lower case (`float32`), shape with names for dynamic dimensions."""
+
+    name: str
+    dtype: str
+    shape: tuple[int | str, ...]
+
+
+class Session(Protocol):
+    """A model loaded on the target."""
+
+    @property
+    def inputs(self) -> tuple[TensorInfo, ...]:
+        """The model's inputs."""
+
+    @property
+    def outputs(self) -> tuple[TensorInfo, ...]:
+        """The model's outputs."""
+
+    def run(self, feeds: Mapping[str, Array], outputs: Sequence[str] = ()) -> dict[str, Array]:
+        """Runs the model and returns its outputs by name (all, or those asked for)."""
+
+    def time(self, feeds: Mapping[str, Array]) -> float:
+        """Runs the model once and returns the seconds it took, outputs discarded."""
+
+
+class MeasureContext(Protocol):
+    """What the engine offers a metric while it runs."""
+
+    @property
+    def target(self) -> Target:
+        """The target to measure on."""
+
+    @property
+    def seed(self) -> int:
+        """A fixed seed for resampling and the order of timed runs."""
+
+    @property
+    def scratch(self) -> Path:
+        """An empty folder that is deleted afterwards."""
+
+    def open(self, artifact: Artifact) -> Session:
+        """Loads a model on the target.
+
+        Raises:
+            InputError: OL210, a provider that the runtime does not offer.
+            MeasureError: OL504, the runtime cannot load the model.
+        """
+
+    def data(self, session: Session) -> Dataset:
+        """Opens the metric's data entry for a model; without one, random values from the model's signature."""
+
+    def call(self, script: object) -> Callable[..., object]:
+        """Returns the user's function that a config names (a `ScriptCall`), its `args` bound."""
+
+    def progress(self, done: float, text: str = "") -> None:
+        """Says how far the metric is: `done` from 0 to 1."""
+
+
+class Metric(ABC, Generic[MetricT]):
+    """Measures a candidate. Created without arguments; keeps no state."""
+
+    name: ClassVar[str]
+    version: ClassVar[int] = 1
+    config: ClassVar[type[MetricConfig]]
+    cost: ClassVar[Cost]
+    timed: ClassVar[bool] = False
+    """Whether it reads a clock: such metrics take turns on a machine and carry its fingerprint in their key."""
+    compares: ClassVar[bool] = False
+    """Whether it needs the baseline's artifact beside the candidate's."""
+    runs: ClassVar[bool] = True
+    """Whether it runs the model (then target and runtime are part of its key)."""
+    data: ClassVar[str] = "none"
+    """`required`, `optional` or `none`."""
+    needs_labels: ClassVar[bool] = False
+    kinds: ClassVar[frozenset[str]] = frozenset({"onnx"})
+
+    @abstractmethod
+    def values(self, config: MetricT) -> tuple[ValueSpec, ...]:
+        """Returns what it gives, the main value first."""
+
+    @abstractmethod
+    def measure(
+        self, candidate: Artifact, reference: Artifact, config: MetricT, context: MeasureContext
+    ) -> Mapping[str, Measurement]:
+        """Measures the candidate; the keys are the names that `values` gave.
+
+        Args:
+            candidate: what to measure.
+            reference: the baseline; the candidate itself when the baseline is measured or there is none.
+            config: validated.
+            context: what the engine offers.
+        """
+
+
+AnyMetric = Metric[MetricConfig]

@@ -1,0 +1,83 @@
+"""Spaces: the domain of one parameter, and the tree of steps and alternatives that recipes are drawn from."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TypeAlias
+
+from olivelike.digest import Json
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """One of several JSON values, in the order given."""
+
+    values: tuple[Json, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Range:
+    """A closed range of numbers; `step` makes it countable, whole-number bounds make it integer; `log` samples by ratio."""
+
+    low: float
+    high: float
+    step: float = 0.0
+    log: bool = False
+    integer: bool = False
+
+    def grid(self) -> tuple[Json, ...]:
+        """Returns every value, lowest first; empty when the range is continuous."""
+        step = self.step or (1 if self.integer else 0)
+        if not step:
+            return ()
+        count = math.floor((self.high - self.low) / step + 1e-9) + 1
+        values = (self.low + index * step for index in range(count))
+        return tuple(round(value) if self.integer else value for value in values)
+
+
+Domain: TypeAlias = Choice | Range
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What one task may take: wall-clock seconds and bytes of resident memory; infinity means no limit."""
+
+    seconds: float = math.inf
+    bytes: float = math.inf
+
+
+@dataclass(frozen=True, slots=True)
+class StepSpace:
+    """One step whose parameters may still hold choices.
+
+    Attributes:
+        name: unique in the workflow.
+        pass_name: the registered name of the pass.
+        fixed: parameters with one value, as the user wrote them.
+        free: parameters with a domain.
+        when: earlier fork's name to the step names (or `none`) of which one must have been chosen.
+        verify: `off`, `fast` or `full`.
+        limits: seconds and bytes a run of this step may take.
+    """
+
+    name: str
+    pass_name: str
+    fixed: Mapping[str, Json] = field(default_factory=dict)
+    free: Mapping[str, Domain] = field(default_factory=dict)
+    when: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    verify: str = "fast"
+    limits: Limits = field(default_factory=Limits)
+
+
+@dataclass(frozen=True, slots=True)
+class ForkSpace:
+    """A choice between alternatives; each is a chain of steps and forks, `none` is the empty chain."""
+
+    name: str
+    alternatives: tuple[tuple[StepSpace | ForkSpace, ...], ...]
+    when: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+
+Space: TypeAlias = tuple[StepSpace | ForkSpace, ...]

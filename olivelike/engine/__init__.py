@@ -1,0 +1,1 @@
+"""The engine: run a plan, select the winner, write the report."""

@@ -1,0 +1,1 @@
+"""ONNX on disk, safely and at any size."""

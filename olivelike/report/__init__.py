@@ -1,0 +1,1 @@
+"""Drawing a report as figures and HTML."""

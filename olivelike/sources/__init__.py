@@ -1,0 +1,1 @@
+"""Where models and data come from: one file per source and per data reader."""

@@ -1,0 +1,1 @@
+"""The store: content-addressed artifacts and the index of what was computed."""

@@ -1,0 +1,1 @@
+"""Passes that reshape the graph."""

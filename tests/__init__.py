@@ -1,0 +1,1 @@
+"""The tests of olivelike; they mirror the tree."""
