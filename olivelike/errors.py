@@ -118,6 +118,7 @@ CODES: dict[str, str] = {
     "OL505": "The baseline cannot be measured",
     "OL506": "No candidate could be measured",
     "OL599": "An internal error of olivelike",
+    "OL600": "Interrupted by the user",
 }
 
 

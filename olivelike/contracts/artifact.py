@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import cast
 
-from olivelike.digest import Json, JsonObject, canonical_json
+from olivelike.digest import Json, JsonObject, canonical_json, files_below
 
 MANIFEST_NAME = "artifact.json"
 MODEL = "model"
@@ -85,6 +85,12 @@ class Artifact:
         """The main file of the part `model`, or of the only part there is."""
         parts = self.manifest.parts
         return self.folder / (parts[MODEL] if MODEL in parts else next(iter(parts.values())))
+
+    @property
+    def model_bytes(self) -> int:
+        """The bytes that must be shipped for the model to run: companions and the manifest are no part of it."""
+        apart = {MANIFEST_NAME, *self.manifest.companions}
+        return sum((self.folder / name).stat().st_size for name in files_below(self.folder) if name not in apart)
 
     @classmethod
     def read(cls, folder: Path, digest: str) -> Artifact:

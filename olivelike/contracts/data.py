@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, ClassVar, TypeAlias, cast
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Protocol, TypeAlias, cast
 
 from pydantic import BaseModel, ConfigDict, JsonValue
 
@@ -121,11 +121,39 @@ class DataSpec:
         )
 
 
+class ReaderConfig(BaseModel):
+    """Base of every data reader's configuration: frozen, unknown keys refused.
+
+    The first field bears the reader's registered name and holds everything that names files: a path, or a mapping or
+    list of paths.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+
+
+class Column(Protocol):
+    """One column; axis 0 counts samples. Any array is one, and so is what reads its rows only when asked for them."""
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The number of samples, then the shape of one."""
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """The type of its elements."""
+
+    def __len__(self) -> int:
+        """Returns the number of samples."""
+
+    def __getitem__(self, rows: NDArray[np.intp], /) -> Array:
+        """Returns the rows of these numbers, in this order."""
+
+
 @dataclass(frozen=True, slots=True)
 class Columns:
-    """Named columns of equal length: what a reader hands out. Arrays may be memory-mapped."""
+    """Named columns: what a reader hands out. Arrays may be memory-mapped."""
 
-    arrays: Mapping[str, Array]
+    arrays: Mapping[str, Column]
 
     @property
     def count(self) -> int:

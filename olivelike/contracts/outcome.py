@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Literal, TypeAlias, cast
 
 from olivelike.digest import Json, JsonObject
+from olivelike.errors import Problem
 
 Better: TypeAlias = Literal["lower", "higher"]
 
@@ -19,10 +20,6 @@ class Interval:
     value: float
     low: float
     high: float
-
-    def overlaps(self, other: Interval) -> bool:
-        """Whether two intervals share a point."""
-        return self.low <= other.high and other.low <= self.high
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,11 +146,13 @@ class Failed:
         reason: one line, with the error code.
         step: the step or metric it happened in.
         log: the last lines of the worker's log or the traceback.
+        input: what is wrong with the user's input (data, labels, scripts), where that is the cause.
     """
 
     reason: str
     step: str = ""
     log: str = ""
+    input: tuple[Problem, ...] = ()
 
 
 Outcome: TypeAlias = Measured | Refused | Failed

@@ -27,14 +27,24 @@ class Range:
     log: bool = False
     integer: bool = False
 
+    @property
+    def size(self) -> int:
+        """How many values there are; 0 when the range is continuous."""
+        step = self._spacing
+        return math.floor((self.high - self.low) / step + 1e-9) + 1 if step else 0
+
+    def value(self, index: int) -> Json:
+        """Returns the value at an index, lowest first; the lower end of a continuous range for index 0."""
+        value = self.low + index * self._spacing
+        return round(value) if self.integer else value
+
     def grid(self) -> tuple[Json, ...]:
         """Returns every value, lowest first; empty when the range is continuous."""
-        step = self.step or (1 if self.integer else 0)
-        if not step:
-            return ()
-        count = math.floor((self.high - self.low) / step + 1e-9) + 1
-        values = (self.low + index * step for index in range(count))
-        return tuple(round(value) if self.integer else value for value in values)
+        return tuple(self.value(index) for index in range(self.size))
+
+    @property
+    def _spacing(self) -> float:
+        return self.step or (1 if self.integer else 0)
 
 
 Domain: TypeAlias = Choice | Range

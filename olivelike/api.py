@@ -1,0 +1,161 @@
+"""The Python API: run a workflow from a file, a mapping or a `Workflow`, and work with the report."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeAlias
+
+from olivelike.contracts import report as contract
+from olivelike.contracts.artifact import Artifact
+from olivelike.contracts.outcome import Measured, Measurement
+from olivelike.contracts.target import Target
+from olivelike.digest import Json, JsonObject
+from olivelike.engine.events import Listener, ignore
+from olivelike.engine.opened import Opened, open_workflow
+from olivelike.engine.session import Settings, run_workflow
+
+if TYPE_CHECKING:
+    from onnxruntime import InferenceSession
+
+    from olivelike.workflow.schema import Workflow
+
+    WorkflowLike: TypeAlias = "str | Path | Mapping[str, Json] | Workflow"
+
+
+def run(
+    workflow: WorkflowLike,
+    *,
+    overrides: Sequence[str] = (),
+    cache_dir: str | Path = "",
+    ship_closest: bool = False,
+    listener: Listener = ignore,
+) -> Report:
+    """Runs a workflow and returns its report.
+
+    Args:
+        workflow: a workflow file, its content as a mapping, or a `Workflow` built in code. Relative paths start in the
+            file's folder, else in the current one.
+        overrides: `KEY=VALUE` texts, as on the command line.
+        cache_dir: the store's folder; by default as on the command line.
+        ship_closest: write the closest candidate even where it breaks a constraint.
+        listener: told of everything that happens (`olivelike.engine.events`).
+
+    Raises:
+        InputError: everything that is wrong with the workflow; nothing ran.
+    """
+    opened = load(workflow, overrides)
+    settings = Settings(cache_dir=str(cache_dir), ship_closest=ship_closest)
+    return Report(*run_workflow(opened, settings, listener))
+
+
+def load(workflow: WorkflowLike, overrides: Sequence[str] = ()) -> Opened:
+    """Reads and resolves a workflow without running it.
+
+    Raises:
+        InputError: everything that is wrong with it.
+    """
+    return open_workflow(workflow, overrides)
+
+
+@dataclass(frozen=True, slots=True)
+class Best:
+    """The model that a run hands out.
+
+    Attributes:
+        chosen: what the report says of it.
+        artifact: its files in the store.
+        target: what it was made for.
+    """
+
+    chosen: contract.Chosen
+    artifact: Artifact
+    target: Target
+
+    @property
+    def path(self) -> Path:
+        """The model's main file: in the bundle where one was written, else in the store."""
+        if self.chosen.path and self.chosen.files:
+            return Path(self.chosen.path, self.chosen.files[0])
+        return self.artifact.model
+
+    @property
+    def metrics(self) -> Mapping[str, Measurement]:
+        """What was measured of it, by `name.value`."""
+        return self.chosen.metrics
+
+    @property
+    def recipe(self) -> tuple[str, ...]:
+        """The names of the steps that made it."""
+        return tuple(step.name for step in self.chosen.recipe.steps)
+
+    def session(self) -> InferenceSession:
+        """Loads it in ONNX Runtime, on the workflow's target with the workflow's options."""
+        from olivelike.evaluate.session import open_session
+
+        return open_session(self.artifact, self.target).runtime
+
+    def __repr__(self) -> str:
+        steps = " > ".join(self.recipe) or "the baseline"
+        values = ", ".join(f"{name}={m.value:.4g} {m.unit}" for name, m in self.metrics.items())
+        return f"<Best {steps}: {values}>"
+
+
+class Report:
+    """A run's report in Python: the best model, every trial, and how it looks in a notebook."""
+
+    def __init__(self, report: contract.Report, best: Artifact | None, target: Target) -> None:
+        self.contract = report
+        self._best = best
+        self._target = target
+
+    @property
+    def status(self) -> str:
+        """`feasible`, `built`, `infeasible`, `undecided`, `failed` or `interrupted`."""
+        return self.contract.status.value
+
+    @property
+    def best(self) -> Best:
+        """The model handed out.
+
+        Raises:
+            LookupError: no model holds the constraints; the message says why.
+        """
+        if self._best is None or self.contract.status.exit_code:
+            raise LookupError(f"the run is {self.status}: {self.contract.why}")
+        return Best(self.contract.chosen[0], self._best, self._target)
+
+    def to_json(self) -> JsonObject:
+        """Returns the answer document."""
+        return self.contract.to_json()
+
+    def to_dicts(self) -> list[dict[str, Json]]:
+        """Returns one flat row for each trial, ready for a data frame: number, steps, outcome, verdict and values."""
+        rows = []
+        for trial in self.contract.trials:
+            document = trial.to_json()
+            row: dict[str, Json] = {
+                "number": trial.number,
+                "steps": str(trial.recipe),
+                "outcome": document["outcome"],
+                "verdict": trial.verdict,
+            }
+            if isinstance(trial.outcome, Measured):
+                row |= {name: measurement.value for name, measurement in trial.outcome.metrics.items()}
+            rows.append(row)
+        return rows
+
+    def __repr__(self) -> str:
+        from olivelike.report.figures import headline, measured_text
+
+        lines = [f"<Report {headline(self.contract)}"]
+        if self.contract.chosen:
+            lines += [f"  {n}: {measured_text(m)}" for n, m in self.contract.chosen[0].metrics.items()]
+        lines.append(f"  {len(self.contract.trials)} trials, {self.contract.cost.seconds:.1f} s. {self.contract.why}>")
+        return "\n".join(lines)
+
+    def _repr_html_(self) -> str:
+        from olivelike.report.html import report_html
+
+        return report_html(self.contract)

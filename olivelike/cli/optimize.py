@@ -1,0 +1,122 @@
+"""The commands that make models: `run` and `apply`."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+WorkflowFile = Annotated[Path, typer.Argument(help="The workflow file (YAML or JSON).", show_default=False)]
+Overrides = Annotated[
+    list[str] | None,
+    typer.Argument(
+        metavar="[KEY=VALUE]...", help="Overrides, as in search.max_trials=5 or passes.static_quant.format=qdq."
+    ),
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print the answer as one JSON document.")]
+CacheDir = Annotated[
+    str, typer.Option("--cache-dir", help="Where artifacts and measurements are kept.", show_default=False)
+]
+Debug = Annotated[bool, typer.Option("--debug", help="Show tracebacks.")]
+
+
+class LogLevel(StrEnum):
+    """How much is logged to standard error."""
+
+    DEBUG = "debug"
+    INFO = "info"
+    WARNING = "warning"
+    ERROR = "error"
+
+
+class LogFormat(StrEnum):
+    """How progress and logs look on standard error."""
+
+    TEXT = "text"
+    JSON = "json"
+
+
+Level = Annotated[LogLevel, typer.Option("--log-level", help="How much is logged to standard error.")]
+Format = Annotated[LogFormat, typer.Option("--log-format", help="Text, or one JSON event a line.")]
+
+
+def run(
+    workflow: Annotated[
+        Path | None, typer.Argument(help="The workflow file (YAML or JSON).", show_default=False)
+    ] = None,
+    overrides: Overrides = None,
+    json: AsJson = False,
+    cache_dir: CacheDir = "",
+    ship_closest: Annotated[
+        bool, typer.Option("--ship-closest", help="Write the closest candidate even where it breaks a constraint.")
+    ] = False,
+    locked: Annotated[
+        Path | None, typer.Option("--locked", help="Rebuild what a lock file describes and say what differs.")
+    ] = None,
+    output: Annotated[str, typer.Option("--output", "-o", help="With --locked: where the rebuilt bundle goes.")] = "",
+    log_level: Level = LogLevel.WARNING,
+    log_format: Format = LogFormat.TEXT,
+    debug: Debug = False,
+) -> int:
+    """Run a workflow: make and measure candidates, write the best that holds every constraint."""
+    del debug
+    from olivelike.cli import render
+    from olivelike.engine.session import Settings, run_workflow
+
+    render.start_logging(log_level.value, log_format.value)
+    if locked is not None:
+        return _rebuild(locked, workflow, output, cache_dir, json, log_format)
+    if workflow is None:
+        raise typer.BadParameter("name a workflow file, or --locked LOCK")
+    from olivelike.engine.opened import open_workflow
+
+    opened = open_workflow(workflow, overrides or ())
+    with render.progress(log_format.value) as listener:
+        report, _, _ = run_workflow(opened, Settings(cache_dir, ship_closest), listener)
+    render.answer(report, as_json=json)
+    return report.status.exit_code
+
+
+def _rebuild(
+    locked: Path, workflow: Path | None, output: str, cache_dir: str, as_json: bool, log_format: LogFormat
+) -> int:
+    from olivelike.cli import render
+    from olivelike.engine.rebuild import rebuild
+    from olivelike.engine.session import Settings
+
+    folder = workflow.parent if workflow else None
+    with render.progress(log_format.value) as listener:
+        result = rebuild(locked, folder, output, Settings(cache_dir), listener)
+    render.rebuilt(result, as_json=as_json)
+    return result.report.status.exit_code
+
+
+def apply(
+    name: Annotated[str, typer.Argument(metavar="PASS", help="The pass, as `olivelike passes` lists it.")],
+    model: Annotated[Path, typer.Argument(help="The model file or folder.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="The folder to write, or a file ending in .onnx.")],
+    parameters: Annotated[
+        list[str] | None, typer.Argument(metavar="[KEY=VALUE]...", help="The pass's parameters.")
+    ] = None,
+    data: Annotated[
+        str, typer.Option("--data", help="Data for a pass that calibrates: .npz, .npy, .csv or a folder.")
+    ] = "",
+    json: AsJson = False,
+    cache_dir: CacheDir = "",
+    log_level: Level = LogLevel.WARNING,
+    log_format: Format = LogFormat.TEXT,
+    debug: Debug = False,
+) -> int:
+    """Apply one pass to one model, without a workflow file."""
+    del debug
+    from olivelike.cli import render
+    from olivelike.engine.apply import apply_pass
+    from olivelike.engine.session import Settings
+
+    render.start_logging(log_level.value, log_format.value)
+    with render.progress(log_format.value) as listener:
+        report = apply_pass(name, model, output, parameters or (), data, Settings(cache_dir), listener)
+    render.answer(report, as_json=json)
+    return report.status.exit_code

@@ -1,0 +1,123 @@
+"""What a pass and a metric are handed while they run in a worker: sessions, data and the user's functions."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, cast
+
+from olivelike.contracts.artifact import Artifact, Manifest
+from olivelike.contracts.data import DataReader, Dataset, DataSpec, ScriptCall
+from olivelike.contracts.metric import MetricConfig, Session, TensorInfo
+from olivelike.contracts.target import Target
+from olivelike.contracts.task import MeasureTask, StepTask
+from olivelike.digest import Json
+from olivelike.errors import InputError, fail
+from olivelike.evaluate.session import open_session
+from olivelike.registry import Registry, installed
+from olivelike.sources.calling import load_call
+from olivelike.sources.dataset import open_dataset
+from olivelike.sources.preparation import as_read
+from olivelike.store.port import Store
+
+if TYPE_CHECKING:
+    from olivelike.contracts.data import Array
+
+LOG = logging.getLogger("olivelike.worker")
+
+
+@dataclass(frozen=True)
+class PassDesk:
+    """The context of a pass; implements `contracts.passes.PassContext`."""
+
+    task: StepTask
+    store: Store
+    scratch: Path
+
+    @property
+    def target(self) -> Target:
+        """The target that the candidate is made for."""
+        return self.task.target
+
+    @property
+    def seed(self) -> int:
+        """The seed."""
+        return self.task.seed
+
+    @property
+    def needed(self) -> Mapping[str, Artifact]:
+        """The outputs of the auxiliary steps."""
+        return {name: self.store.open(digest) for name, digest in self.task.needed.items()}
+
+    def data(self, name: str, model: Path) -> Dataset:
+        """Opens a data entry, cast to the inputs of a model."""
+        return dataset(self.task.data[name], self._session(model).inputs, self.store)
+
+    def run(self, model: Path, feeds: Mapping[str, Array], outputs: Sequence[str] = ()) -> dict[str, Array]:
+        """Runs a model once on the target."""
+        return self._session(model).run(feeds, outputs)
+
+    def progress(self, done: float, text: str = "") -> None:
+        """Logs how far the pass is."""
+        LOG.debug("%s %.0f %% %s", self.task.name, done * 100, text)
+
+    def _session(self, model: Path) -> Session:
+        return open_session(Artifact(model.parent, Manifest("onnx", {"model": model.name}), ""), self.target)
+
+
+@dataclass(frozen=True)
+class MeasureDesk:
+    """The context of a metric; implements `contracts.metric.MeasureContext`."""
+
+    task: MeasureTask
+    store: Store
+    scratch: Path
+    config: MetricConfig
+
+    @property
+    def target(self) -> Target:
+        """The target to measure on."""
+        return self.task.target
+
+    @property
+    def seed(self) -> int:
+        """The seed of resampling and of the order of runs."""
+        return self.task.seed
+
+    def open(self, artifact: Artifact) -> Session:
+        """Loads a model on the target."""
+        return open_session(artifact, self.target)
+
+    def data(self, session: Session) -> Dataset:
+        """Opens the metric's data entry for a model; without one, random values from the model's signature."""
+        spec = next(iter(self.task.data.values()), DataSpec("random", "random", {"random": {}}))
+        return dataset(spec, session.inputs, self.store)
+
+    def call(self, script: object) -> Callable[..., object]:
+        """Returns the user's function that the config names, its arguments bound."""
+        if not isinstance(script, ScriptCall):
+            raise fail(InputError, "OL209", f"expected a script, got {type(script).__name__}")
+        folder = self.store.open(self.task.scripts[script.script]).folder
+        return load_call(folder, Path(script.script).name, script.call, script.args)
+
+    def progress(self, done: float, text: str = "") -> None:
+        """Logs how far the metric is."""
+        LOG.debug("%s %.0f %% %s", self.task.name, done * 100, text)
+
+
+def dataset(spec: DataSpec, inputs: Sequence[TensorInfo], store: Store) -> Dataset:
+    """Opens a data entry for a model."""
+    registry: Registry = installed()
+    reader: DataReader = registry.reader_named(spec.reader)()
+    folder = store.open(spec.files).folder if spec.files else Path()
+    return open_dataset(spec, reader, folder, inputs, prepare=_prepare(spec, store))
+
+
+def _prepare(spec: DataSpec, store: Store) -> Callable[..., object]:
+    if not spec.prepare:
+        return as_read
+    folder = store.open(str(spec.prepare["files"])).folder
+    args = cast("Mapping[str, Json]", spec.prepare["args"])
+    return load_call(folder, Path(str(spec.prepare["script"])).name, str(spec.prepare["call"]), args)

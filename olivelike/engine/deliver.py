@@ -1,0 +1,96 @@
+"""Delivering: the chosen models leave the store as a bundle, or the report alone is written where there is none."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+
+from olivelike.bundle.layout import README_NAME, REPORT_NAME, put_in_place, readme, write_json
+from olivelike.bundle.lock import LOCK_NAME, Lock, installed_versions
+from olivelike.contracts.artifact import MANIFEST_NAME, Artifact
+from olivelike.contracts.report import Chosen, Report, Status
+from olivelike.digest import Json, files_below
+from olivelike.engine.desk import Desk
+
+
+def output_path(desk: Desk) -> Path | None:
+    """Returns where the bundle goes; nothing where the workflow names no output."""
+    written = desk.plan.output.path
+    return (desk.plan.folder / written) if written else None
+
+
+def deliver(
+    desk: Desk, report: Report, source: Artifact, revision: Mapping[str, Json], *, ship_closest: bool
+) -> Report:
+    """Writes what the report chose to the output path and returns the report with the paths in it.
+
+    On any status but feasible and built an older bundle stays untouched and `<output.path>.report.json` is written beside
+    it; `ship_closest` writes the closest candidate of an infeasible run all the same.
+    """
+    path = output_path(desk)
+    if path is None:
+        return report
+    beside = path.with_name(f"{path.name}.report.json")
+    if report.status.exit_code and not (ship_closest and report.status is Status.INFEASIBLE and report.chosen):
+        write_json(beside, report.to_json())
+        return report
+    single = len(report.chosen) == 1
+    placed = tuple(_placed(desk, choice, path if single else path / _folder_name(choice)) for choice in report.chosen)
+    final = replace(report, chosen=placed)
+
+    def fill(folder: Path) -> None:
+        for choice in placed:
+            inner = folder if single else folder / _folder_name(choice)
+            _write(desk, choice, inner, source, revision)
+        if not single:
+            write_json(folder / LOCK_NAME, _lock(desk, placed[0], source, revision).to_json())
+        write_json(folder / REPORT_NAME, final.to_json())
+
+    put_in_place(path, fill)
+    beside.unlink(missing_ok=True)
+    return final
+
+
+def _folder_name(choice: Chosen) -> str:
+    return "baseline" if choice.trial < 0 else f"trial-{choice.trial}"
+
+
+def _placed(desk: Desk, choice: Chosen, path: Path) -> Chosen:
+    artifact = desk.store.open(choice.digest)
+    main = list(artifact.manifest.parts.values())
+    rest = sorted(set(files_below(artifact.folder)) - {MANIFEST_NAME, *main})
+    return replace(choice, path=str(path), files=(*main, *rest))
+
+
+def _write(desk: Desk, choice: Chosen, folder: Path, source: Artifact, revision: Mapping[str, Json]) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    desk.store.export(desk.store.open(choice.digest), folder)
+    write_json(folder / LOCK_NAME, _lock(desk, choice, source, revision).to_json())
+    providers = [provider.name for provider in desk.plan.target.providers]
+    text = readme(desk.plan.name, choice.files, choice.why, providers)
+    (folder / README_NAME).write_text(text, encoding="utf-8")
+
+
+def _lock(desk: Desk, choice: Chosen, source: Artifact, revision: Mapping[str, Json]) -> Lock:
+    return Lock(
+        workflow=desk.plan.document,
+        folder=_relative(desk, Path(choice.path)),
+        revision=revision,
+        source=source.digest,
+        steps=choice.recipe.steps,
+        data={name: spec.files for name, spec in desk.data.items()},
+        output=choice.digest,
+        versions=installed_versions(),
+        machine=desk.machine,
+    )
+
+
+def _relative(desk: Desk, bundle: Path) -> str:
+    """Returns the workflow's folder as seen from the bundle, so that a lock says nothing of this machine's folders."""
+    from os.path import relpath
+
+    try:
+        return Path(relpath(desk.plan.folder.resolve(), bundle.resolve())).as_posix()
+    except ValueError:  # another drive
+        return "."

@@ -1,0 +1,62 @@
+"""What happens during a run, as data: whoever shows progress listens; the engine prints nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from olivelike.contracts.report import Report, Trial
+
+
+@dataclass(frozen=True, slots=True)
+class RunStarted:
+    """The plan is resolved; `total` trials at most are ahead."""
+
+    workflow: str
+    total: int
+
+
+@dataclass(frozen=True, slots=True)
+class StepStarted:
+    """A step or a measurement begins; `trial` is -1 for the baseline."""
+
+    trial: int
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class StepEnded:
+    """A step or a measurement ended: `how` is `ran`, `cached`, `refused` or `failed`."""
+
+    trial: int
+    name: str
+    how: str
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class TrialEnded:
+    """A trial has its outcome; `best` describes the best feasible candidate so far, empty while there is none."""
+
+    trial: Trial
+    done: int
+    total: int
+    elapsed: float
+    best: str
+
+
+@dataclass(frozen=True, slots=True)
+class RunEnded:
+    """The report is ready."""
+
+    report: Report
+
+
+Event: TypeAlias = RunStarted | StepStarted | StepEnded | TrialEnded | RunEnded
+Listener: TypeAlias = Callable[[Event], None]
+
+
+def ignore(event: Event) -> None:
+    """Listens to nothing."""
+    del event

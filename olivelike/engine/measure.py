@@ -1,0 +1,111 @@
+"""One measurement: from the cache where its key is known, else by a worker; timed ones alone on the machine."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from time import monotonic
+from typing import TypeAlias, cast
+
+from olivelike.contracts.artifact import Artifact
+from olivelike.contracts.outcome import Failed, Measurement
+from olivelike.contracts.ports import Answer
+from olivelike.contracts.task import MeasureTask
+from olivelike.digest import JsonObject
+from olivelike.engine.answers import read_failure
+from olivelike.engine.desk import Desk
+from olivelike.engine.events import StepEnded, StepStarted
+from olivelike.plan.model import MetricPlan
+from olivelike.store.keys import key_of, measure_ingredients
+from olivelike.store.port import Absent
+
+
+@dataclass(frozen=True, slots=True)
+class Values:
+    """What one metric entry gave, by `name.value`."""
+
+    metrics: Mapping[str, Measurement]
+
+
+@dataclass(frozen=True, slots=True)
+class Unavailable:
+    """The metric cannot be measured here, and why."""
+
+    reason: str
+
+
+Found: TypeAlias = Values | Unavailable | Failed
+
+
+def measure(desk: Desk, metric: MetricPlan, candidate: Artifact, reference: Artifact, trial: int) -> Found:
+    """Measures one artifact with one metric, or takes the measurement from the cache."""
+    if metric.metric.runs and not desk.plan.target.present:
+        return Unavailable("the target is declared not present: built for, never run on")
+    if candidate.kind not in metric.metric.kinds:
+        return Unavailable(f"{metric.type_name} cannot measure an artifact of the kind {candidate.kind}")
+    task = measure_task(desk, metric, candidate.digest, reference.digest)
+    ingredients = ingredients_of(desk, metric, task)
+    key = key_of(ingredients)
+    record = desk.store.lookup(key)
+    if not isinstance(record, Absent):
+        desk.ledger.count("measurements_cached")
+        desk.tell(StepEnded(trial, metric.name, "cached", 0.0))
+        return Values(_metrics(metric, cast("JsonObject", record["metrics"])))
+    return _fresh(desk, metric, task, ingredients, trial)
+
+
+def measure_task(desk: Desk, metric: MetricPlan, candidate: str, reference: str) -> MeasureTask:
+    """Returns the task that a measurement is, every name and digest in it."""
+    return MeasureTask(
+        store=str(desk.store.root),
+        name=metric.name,
+        metric=metric.type_name,
+        config=metric.config.model_dump(mode="json"),
+        candidate=candidate,
+        reference=reference if metric.metric.compares else candidate,
+        target=desk.plan.target,
+        data={metric.data: desk.data[metric.data]} if metric.data else {},
+        scripts={script: desk.scripts[script] for script in metric.scripts},
+    )
+
+
+def ingredients_of(desk: Desk, metric: MetricPlan, task: MeasureTask) -> JsonObject:
+    """Returns what the measurement's key is made of."""
+    kind = metric.metric
+    runtime = desk.runtime if kind.runs else {}
+    machine = desk.machine if kind.timed else {}
+    return measure_ingredients(task, kind.__module__, kind.version, runtime, machine)
+
+
+def _fresh(desk: Desk, metric: MetricPlan, task: MeasureTask, ingredients: JsonObject, trial: int) -> Found:
+    desk.tell(StepStarted(trial, metric.name))
+    start = monotonic()
+    with desk.turns.alone() if metric.metric.timed else desk.turns.shared():
+        reply = desk.executor.run(task.to_json(), desk.default_limits)
+    seconds = monotonic() - start
+    desk.ledger.count("measurements_run")
+    found = _found(desk, metric, ingredients, reply.value, seconds) if isinstance(reply, Answer) else reply
+    desk.tell(StepEnded(trial, metric.name, "failed" if isinstance(found, Failed) else "ran", seconds))
+    return replace(found, step=metric.name) if isinstance(found, Failed) else found
+
+
+def _found(desk: Desk, metric: MetricPlan, ingredients: JsonObject, answer: JsonObject, seconds: float) -> Found:
+    if answer["outcome"] != "measured":
+        return read_failure(answer, metric.name)
+    metrics = _metrics(metric, cast("JsonObject", answer["metrics"]))
+    missing = [key for key in metric.keys if key not in metrics]
+    if missing:
+        return Failed(f"OL504 {metric.type_name} did not give {', '.join(missing)}", metric.name)
+    infinite = [key for key, found in metrics.items() if not found.is_finite()]
+    if infinite:
+        return Failed(f"OL504 {metric.type_name} gave no finite value for {', '.join(infinite)}", metric.name)
+    record: JsonObject = {"metrics": answer["metrics"], "ingredients": ingredients, "seconds": round(seconds, 3)}
+    desk.store.record(key_of(ingredients), record)
+    return Values(metrics)
+
+
+def _metrics(metric: MetricPlan, values: JsonObject) -> dict[str, Measurement]:
+    """Reads measurements by `name.value`, in the order in which the metric declares its values."""
+    order = [value.name for value in metric.values if value.name in values]
+    order += [name for name in values if name not in order]
+    return {f"{metric.name}.{name}": Measurement.from_json(cast("JsonObject", values[name])) for name in order}

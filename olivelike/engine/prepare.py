@@ -1,0 +1,152 @@
+"""Preparing a run: the pinned source, the data and the user's scripts go into the store, each by the digest of its content."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import cast
+
+from olivelike.contracts.artifact import Artifact, Manifest
+from olivelike.contracts.data import DataSpec
+from olivelike.contracts.ports import Fetched
+from olivelike.digest import Json, JsonObject, digest_json
+from olivelike.errors import InputError, Problem, StoreError
+from olivelike.evaluate.providers import require_providers
+from olivelike.plan.model import DataPlan, Plan
+from olivelike.sources.closure import script_files
+from olivelike.sources.data_files import data_files, stored_config
+from olivelike.store.port import Absent, Store
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A plan's inputs, in the store.
+
+    Attributes:
+        source: the model.
+        revision: what pins it (hub commit, package version).
+        data: the plan's data entries with the digests of their files.
+        scripts: user's scripts of metric configs to the digest of the artifact that holds them.
+    """
+
+    source: Artifact
+    revision: Mapping[str, Json]
+    data: Mapping[str, DataSpec]
+    scripts: Mapping[str, str]
+
+
+def prepare(plan: Plan, store: Store) -> Prepared:
+    """Takes everything that a plan reads into the store.
+
+    Raises:
+        InputError: everything that is wrong with the model, the data, the scripts and the target's providers, at once.
+    """
+    check_target(plan)
+    source, revision = _source(plan, store)
+    data = {name: _data(entry, plan.folder, store) for name, entry in plan.data.items()}
+    scripts = {name: _script(plan.folder / name, store) for name in _scripts(plan)}
+    return Prepared(source, revision, data, scripts)
+
+
+def check_target(plan: Plan) -> None:
+    """Checks that the runtime offers the target's providers.
+
+    Raises:
+        InputError: OL210, with those it has.
+    """
+    if plan.target.present:
+        require_providers(plan.target)
+
+
+def check_files(plan: Plan) -> None:
+    """Checks everything that a plan reads, without a store: providers, data files, and a model on this machine's disk.
+
+    A model on a hub is not asked for: that would be a download.
+
+    Raises:
+        InputError: everything that is wrong, at once.
+    """
+    problems: list[Problem] = []
+    checks: list[Callable[[], object]] = [lambda: check_target(plan)]
+    checks += [partial(data_files, entry.reader(), entry.config, plan.folder) for entry in plan.data.values()]
+    if plan.model.source.key != "hub":
+        checks.append(lambda: _fetched(plan))
+    for check in checks:
+        try:
+            check()
+        except InputError as error:
+            problems += error.problems
+    if problems:
+        raise InputError(*problems)
+
+
+def _fetched(plan: Plan) -> Fetched:
+    model = plan.model
+    return model.source().fetch(
+        model.value, file=model.file, revision=model.revision, folder=plan.folder, offline=plan.run.offline
+    )
+
+
+def _source(plan: Plan, store: Store) -> tuple[Artifact, Mapping[str, Json]]:
+    """Fetches the model, or takes it from the store where none of its files has changed since."""
+    model = plan.model
+    identity: JsonObject = {
+        "source": model.source.key,
+        "value": model.value,
+        "file": model.file,
+        "revision": model.revision,
+        "folder": str(plan.folder.resolve()),
+    }
+    key = f"source/{digest_json(identity)}"
+    record = store.lookup(key)
+    if not isinstance(record, Absent) and _unchanged(record, plan):
+        try:
+            artifact = store.open(str(record["artifact"]))
+            return artifact, cast("Mapping[str, Json]", record["revision"])
+        except StoreError:
+            store.forget(key)
+    fetched = _fetched(plan)
+    artifact = store.ingest(fetched.files, Manifest(fetched.kind, dict(fetched.parts), fetched.companions))
+    store.record(key, _source_record(fetched, artifact))
+    return artifact, fetched.revision
+
+
+def _source_record(fetched: Fetched, artifact: Artifact) -> JsonObject:
+    folders = {path.parent for path in fetched.files.values()}
+    stamps = {str(path): _stamp(path) for path in (*fetched.files.values(), *folders)}
+    return {"artifact": artifact.digest, "revision": dict(fetched.revision), "stamps": stamps}
+
+
+def _unchanged(record: JsonObject, plan: Plan) -> bool:
+    """Whether every file and folder that a source was made of is as it was; a hub's branch may move and is always asked."""
+    if plan.model.source.key == "hub" and not plan.run.offline:
+        return False
+    stamps = cast("Mapping[str, Json]", record["stamps"])
+    return all(Path(path).exists() and _stamp(Path(path)) == stamp for path, stamp in stamps.items())
+
+
+def _stamp(path: Path) -> list[int]:
+    """Returns what changes when a file's content does. A folder's own stamp tells of files that came or went."""
+    status = path.stat()
+    return [status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns]
+
+
+def _data(entry: DataPlan, folder: Path, store: Store) -> DataSpec:
+    reader = entry.reader()
+    spec = replace(entry.spec, config=stored_config(reader, entry.config))
+    files = data_files(reader, entry.config, folder)
+    if files:
+        spec = replace(spec, files=store.ingest(files, Manifest("data")).digest)
+    if entry.prepare:
+        spec = replace(spec, prepare={**spec.prepare, "files": _script(folder / entry.prepare, store)})
+    return spec
+
+
+def _scripts(plan: Plan) -> list[str]:
+    return sorted({script for metric in plan.metrics for script in metric.scripts})
+
+
+def _script(path: Path, store: Store) -> str:
+    return store.ingest(script_files(path), Manifest("script")).digest

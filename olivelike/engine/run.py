@@ -1,0 +1,132 @@
+"""The life of a run, as a straight line: baseline, trials, selection, report."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from importlib.metadata import version
+from time import monotonic
+
+from olivelike.contracts.artifact import Artifact
+from olivelike.contracts.outcome import Failed, Measured, Refused
+from olivelike.contracts.report import Baseline, Chosen, Report, Status, Trial
+from olivelike.digest import JsonObject
+from olivelike.engine.baseline import Reference, set_baseline
+from olivelike.engine.desk import Desk
+from olivelike.engine.events import RunEnded, RunStarted
+from olivelike.engine.select import BASELINE, Candidate, Selection, pareto, select
+from olivelike.engine.trials import Trials, run_trials
+from olivelike.errors import InputError
+from olivelike.plan.model import NO_BASELINE
+
+
+def run(desk: Desk, source: Artifact) -> Report:
+    """Runs a plan to its report; nothing is handed out yet (`deliver` writes the bundle).
+
+    Args:
+        desk: the plan and what it needs.
+        source: the model, in the store.
+
+    Raises:
+        InputError: the data do not fit the model.
+    """
+    start = monotonic()
+    desk.tell(RunStarted(desk.plan.name, expected_trials(desk)))
+    baseline = set_baseline(desk, source)
+    trials = run_trials(desk, source, baseline, start)
+    report = _conclude(desk, baseline, trials)
+    report = replace(report, cost=desk.ledger.cost(monotonic() - start, desk.executor.started))
+    desk.tell(RunEnded(report))
+    return report
+
+
+def expected_trials(desk: Desk) -> int:
+    """Returns how many trials are ahead at most."""
+    if not desk.plan.chooses:
+        return 1
+    count = desk.plan.space.count()
+    most = desk.plan.search.max_trials
+    return most if count < 0 else min(count, most)
+
+
+def _conclude(desk: Desk, baseline: Reference, trials: Trials) -> Report:
+    report = Report(
+        version=version("olivelike"),
+        workflow=desk.plan.name,
+        status=Status.FAILED,
+        baseline=Baseline(desk.plan.baseline, baseline.digest, baseline.metrics),
+        chosen=(),
+        trials=trials.done,
+        cost=desk.ledger.cost(0.0, 0),
+        why="",
+        notes=(*desk.plan.notes, *baseline.notes),
+        conditions=conditions(desk),
+    )
+    if trials.interrupted:
+        return replace(report, status=Status.INTERRUPTED, why="interrupted; the same command again resumes")
+    if isinstance(baseline.outcome, Failed):
+        return replace(report, why=f"OL505 the baseline cannot be measured: {baseline.outcome.reason}")
+    measured = [trial for trial in trials.done if isinstance(trial.outcome, Measured)]
+    if not measured:
+        wrong = [p for t in trials.done if isinstance(t.outcome, Failed) for p in t.outcome.input]
+        if wrong:
+            raise InputError(*dict.fromkeys(wrong))
+        return replace(report, why=f"OL506 no candidate could be measured: {_first_reason(trials.done)}")
+    if not desk.plan.chooses:
+        return replace(
+            report, status=Status.BUILT, why="built as written: nothing to choose", chosen=(_built(desk, measured[0]),)
+        )
+    return _selected(desk, report, baseline, trials)
+
+
+def _selected(desk: Desk, report: Report, baseline: Reference, trials: Trials) -> Report:
+    kind = desk.plan.output.kind or _produced(trials)
+    candidates = list(trials.candidates)
+    if desk.plan.baseline != NO_BASELINE and isinstance(baseline.outcome, Measured):
+        candidates.append(baseline.candidate)
+    selection = select(candidates, baseline.metrics, desk.plan.constraints, desk.plan.objectives, kind)
+    picked = _picked(desk, selection)
+    chosen = tuple(_chosen(desk, candidate, selection, rank) for rank, candidate in enumerate(picked))
+    judged = tuple(
+        replace(trial, verdict=selection.verdicts.get(trial.number, "") or trial.verdict) for trial in report.trials
+    )
+    return replace(report, status=selection.status, why=selection.why, chosen=chosen, trials=judged)
+
+
+def _picked(desk: Desk, selection: Selection) -> tuple[Candidate, ...]:
+    if selection.status is not Status.FEASIBLE or desk.plan.output.keep == "best":
+        return selection.ranked[:1]
+    if desk.plan.output.keep == "pareto":
+        return pareto(selection.ranked, desk.plan.objectives, desk.plan.constraints)
+    return selection.ranked
+
+
+def _chosen(desk: Desk, candidate: Candidate, selection: Selection, rank: int) -> Chosen:
+    why = selection.why if rank == 0 else selection.verdicts.get(candidate.trial, "")
+    if candidate.trial == BASELINE and selection.status is Status.FEASIBLE and rank == 0:
+        why = f"nothing beats the baseline ({desk.plan.baseline}): {why}"
+    return Chosen(candidate.trial, candidate.recipe, candidate.metrics, candidate.kind, candidate.artifact, why)
+
+
+def _built(desk: Desk, trial: Trial) -> Chosen:
+    assert isinstance(trial.outcome, Measured)
+    artifact = desk.store.open(trial.outcome.artifact)
+    why = "the one recipe that the workflow leaves"
+    return Chosen(trial.number, trial.recipe, trial.outcome.metrics, artifact.kind, artifact.digest, why)
+
+
+def _produced(trials: Trials) -> str:
+    """Returns the kind that the last step produces: that of the candidate with the longest recipe."""
+    longest = max(trials.candidates, key=lambda c: len(c.recipe.steps))
+    return longest.kind
+
+
+def _first_reason(trials: tuple[Trial, ...]) -> str:
+    for trial in trials:
+        if isinstance(trial.outcome, Refused | Failed):
+            return trial.outcome.reason
+    return "the space of recipes is empty"
+
+
+def conditions(desk: Desk) -> JsonObject:
+    """Returns the conditions of every measurement of this run: target, runtime and machine."""
+    return {"target": desk.plan.target.to_json(), "runtime": desk.runtime, "machine": desk.machine}

@@ -1,0 +1,57 @@
+"""The figures of a report as short texts, for tables in a terminal, a notebook and the README of a bundle."""
+
+from __future__ import annotations
+
+from olivelike.contracts.outcome import Measurement, Paired
+from olivelike.contracts.report import Report
+
+UNITS = (("GB", 1e9), ("MB", 1e6), ("kB", 1e3))
+
+
+def measured_text(measurement: Measurement) -> str:
+    """Returns a value with its unit, and how it compares with the baseline where that was measured side by side.
+
+    >>> measured_text(Measurement.exact(620_000, "bytes", "lower"))
+    '620 kB'
+    """
+    text = value_text(measurement.value, measurement.unit)
+    match measurement.versus:
+        case Paired(kind="ratio", interval=ratio):
+            return f"{text} ({speed_text(ratio.value)})"
+        case Paired(interval=gap):
+            return f"{text} ({gap.value:+.4f})"
+        case _:
+            return text
+
+
+def value_text(value: float, unit: str) -> str:
+    """Returns a value with its unit, bytes in the largest fitting decimal unit."""
+    if unit == "bytes":
+        for name, size in UNITS:
+            if value >= size:
+                return f"{value / size:.3g} {name}"
+        return f"{value:.0f} bytes"
+    if unit == "1":
+        return f"{value:.4f}"
+    return f"{value:.3g} {unit}"
+
+
+def speed_text(ratio: float) -> str:
+    """Returns a ratio of times as `1.42 x faster` or `5.10 x slower`.
+
+    >>> speed_text(0.5), speed_text(5.1), speed_text(1.0)
+    ('2.00 x faster', '5.10 x slower', 'same')
+    """
+    if abs(ratio - 1) < 0.005:
+        return "same"
+    return f"{1 / ratio:.2f} x faster" if ratio < 1 else f"{ratio:.2f} x slower"
+
+
+def headline(report: Report) -> str:
+    """Returns the report in one sentence."""
+    name = report.workflow
+    if report.chosen and report.status.exit_code == 0:
+        choice = report.chosen[0]
+        what = "the baseline" if choice.trial < 0 else str(choice.recipe)
+        return f"{name}: {report.status.value}, {what}"
+    return f"{name}: {report.status.value}. {report.why}"

@@ -1,0 +1,168 @@
+"""The data reader `images`: a folder of pictures, whose sub-folders are the classes; each is read when it is needed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, cast
+
+from pydantic import BaseModel, Field
+
+from olivelike.contracts.data import Column, Columns, DataReader, ReaderConfig
+from olivelike.digest import files_below
+from olivelike.errors import InputError, OlivelikeError, fail
+from olivelike.sources.mapping import LABEL
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+    from PIL.Image import Image
+
+    from olivelike.contracts.data import Array
+
+IMAGE = "image"
+SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm"})
+Pixels = Annotated[int, Field(gt=0, le=1 << 15)]
+
+
+class ImagesConfig(ReaderConfig):
+    """Configuration of `images`."""
+
+    images: str
+    """A folder of pictures, or of one folder for each class."""
+    size: tuple[Pixels, Pixels] | None = None
+    """Height and width that every picture is scaled to (bilinear); without it all must have one size."""
+    mode: Literal["RGB", "L"] = "RGB"
+    """Three colours, or one grey value."""
+    layout: Literal["nchw", "nhwc"] = "nchw"
+    """Whether channels come before or after height and width."""
+    scale: float = 1.0
+    """What each pixel (0 to 255) is multiplied by, `0.00392156862745098` for 0 to 1; 1 leaves them uint8."""
+
+
+class Images(DataReader):
+    """Reads `{images: pictures, size: [224, 224]}` into the column `image`, and `label` where there are class folders.
+
+    A label is the position of the class folder's name among the sorted names, from 0. Needs the extra `images`.
+    """
+
+    config: ClassVar[type[BaseModel]] = ImagesConfig
+
+    def files(self, config: BaseModel) -> tuple[str, ...]:
+        """Returns the one folder."""
+        return (cast("ImagesConfig", config).images,)
+
+    def read(self, config: BaseModel, files: Mapping[str, Path], call: Callable[..., object]) -> Columns:
+        """Lists the pictures and reads the first one's size; pixels are read batch by batch.
+
+        Raises:
+            InputError: OL205, no pictures, or a damaged one; OL207, only some lie in a class folder; OL211, no Pillow.
+        """
+        import numpy as np
+
+        _require_pillow()
+        typed = cast("ImagesConfig", config)
+        folder = files[typed.images]
+        names = [name for name in files_below(folder) if Path(name).suffix.lower() in SUFFIXES]
+        if not names:
+            claim = f"holds no pictures ({', '.join(sorted(SUFFIXES))})"
+            raise fail(InputError, "OL205", claim, place=str(folder), hint="name the folder of the pictures")
+        columns: dict[str, Column] = {IMAGE: Pictures.open([folder / name for name in names], typed)}
+        labels = _labels(names, folder)
+        if labels:
+            columns[LABEL] = np.array(labels, dtype=np.int64)
+        return Columns(columns)
+
+
+@dataclass(frozen=True, slots=True)
+class Pictures:
+    """A column of pictures that are read when their rows are asked for.
+
+    Attributes:
+        paths: one file for each sample.
+        config: how to read them.
+        shape: samples, then channels, height and width in the order of the layout.
+        dtype: uint8, or float32 where pixels are scaled.
+    """
+
+    paths: Sequence[Path]
+    config: ImagesConfig
+    shape: tuple[int, ...]
+    dtype: np.dtype[Any]
+
+    @classmethod
+    def open(cls, paths: Sequence[Path], config: ImagesConfig) -> Pictures:
+        """Returns the column; the first picture gives its shape."""
+        first = _pixels(paths[0], config)
+        return cls(paths, config, (len(paths), *first.shape), first.dtype)
+
+    def __len__(self) -> int:
+        return len(self.paths)
+
+    def __getitem__(self, rows: NDArray[np.intp], /) -> Array:
+        import numpy as np
+
+        pictures = [self._read(self.paths[row]) for row in rows.tolist()]
+        return np.stack(pictures) if pictures else np.empty((0, *self.shape[1:]), dtype=self.dtype)
+
+    def _read(self, path: Path) -> Array:
+        pixels = _pixels(path, self.config)
+        if pixels.shape != self.shape[1:]:
+            claim = f"has the shape {pixels.shape}, but {self.paths[0].name} has {self.shape[1:]}"
+            raise fail(
+                InputError, "OL206", claim, place=str(path), hint="scale all to one with `size: [height, width]`"
+            )
+        return pixels
+
+
+def _pixels(path: Path, config: ImagesConfig) -> Array:
+    import numpy as np
+    from PIL import Image, UnidentifiedImageError
+
+    try:
+        with Image.open(path) as opened:
+            picture: Image.Image = opened.convert(config.mode)
+    except (UnidentifiedImageError, OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        claim = f"is no picture, or is damaged: {error}"
+        raise fail(InputError, "OL205", claim, place=str(path), hint="replace or remove it") from error
+    array = _arranged(np.asarray(_scaled(picture, config), dtype=np.uint8), config.layout)
+    return array if config.scale == 1 else (array * np.float32(config.scale)).astype(np.float32)
+
+
+def _scaled(picture: Image, config: ImagesConfig) -> Image:
+    from PIL.Image import Resampling
+
+    if config.size is None:
+        return picture
+    height, width = config.size
+    return picture.resize((width, height), Resampling.BILINEAR)
+
+
+def _arranged(pixels: NDArray[np.uint8], layout: Literal["nchw", "nhwc"]) -> NDArray[np.uint8]:
+    with_channels = pixels[:, :, None] if pixels.ndim == 2 else pixels
+    return with_channels.transpose(2, 0, 1) if layout == "nchw" else with_channels
+
+
+def _labels(names: Sequence[str], folder: Path) -> list[int]:
+    if not any("/" in name for name in names):
+        return []
+    loose = next((name for name in names if "/" not in name), "")
+    if loose:
+        raise _without_class(loose, folder)
+    classes = [name.split("/", 1)[0] for name in names]
+    number = {name: at for at, name in enumerate(sorted(set(classes)))}
+    return [number[name] for name in classes]
+
+
+def _without_class(name: str, folder: Path) -> OlivelikeError:
+    claim = f"{name} lies in no class folder, others do"
+    return fail(InputError, "OL207", claim, place=str(folder), hint="put every picture into the folder of its class")
+
+
+def _require_pillow() -> None:
+    from importlib.util import find_spec
+
+    if find_spec("PIL") is None:
+        claim = "reading pictures needs Pillow, which is not installed"
+        raise fail(InputError, "OL211", claim, hint='pip install "olivelike[images]"')

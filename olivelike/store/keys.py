@@ -1,0 +1,155 @@
+"""Keys: what a step's output and a measurement depend on, as named ingredients that are hashed together.
+
+The ingredients are kept beside each record, so that a miss can be explained field by field.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator, Mapping
+from functools import cache
+from importlib.metadata import PackageNotFoundError, version
+from importlib.util import find_spec
+from pathlib import Path
+
+from olivelike.contracts.data import DataSpec
+from olivelike.contracts.passes import AnyPass, Reads
+from olivelike.contracts.task import MeasureTask, StepTask
+from olivelike.digest import JsonObject, digest_file, digest_json
+
+STEP_FORMAT = 1
+MEASURE_FORMAT = 1
+ENGINE = "olivelike"
+
+
+def step_ingredients(task: StepTask, kind: type[AnyPass], machine: JsonObject) -> JsonObject:
+    """Returns what a step's output depends on.
+
+    Args:
+        task: the step.
+        kind: the pass's class, which declares what it reads and which tools matter.
+        machine: this machine's fingerprint, used where the pass reads it.
+    """
+    reads: JsonObject = {}
+    if Reads.TARGET in kind.reads:
+        reads["target"] = task.target.to_json()
+    if Reads.MACHINE in kind.reads:
+        reads["machine"] = machine
+    if Reads.SEED in kind.reads:
+        reads["seed"] = task.seed
+    return {
+        "kind": "step",
+        "format": STEP_FORMAT,
+        "pass": task.pass_name,
+        "version": kind.version,
+        "code": source_digest(kind.__module__),
+        "config": dict(task.config),
+        "source": task.source,
+        "needed": dict(task.needed),
+        "data": _data(task.data),
+        "reads": reads,
+        "tools": {name: _version(name) for name in kind.tools},
+        "verify": task.verify,
+    }
+
+
+def measure_ingredients(
+    task: MeasureTask, module: str, metric_version: int, runtime: JsonObject, machine: JsonObject
+) -> JsonObject:
+    """Returns what a measurement depends on.
+
+    Args:
+        task: the measurement.
+        module: the metric's module.
+        metric_version: the metric's version.
+        runtime: runtime build and CPU features; empty for a metric that runs nothing.
+        machine: this machine's fingerprint; empty for a metric that times nothing.
+    """
+    return {
+        "kind": "measure",
+        "format": MEASURE_FORMAT,
+        "metric": task.metric,
+        "version": metric_version,
+        "code": source_digest(module),
+        "config": dict(task.config),
+        "candidate": task.candidate,
+        "reference": task.reference,
+        "data": _data(task.data),
+        "scripts": dict(task.scripts),
+        "target": task.target.to_json() if runtime else {},
+        "runtime": runtime,
+        "machine": machine,
+        "seed": task.seed,
+    }
+
+
+def key_of(ingredients: JsonObject) -> str:
+    """Returns the index key of ingredients: their kind and full sha256."""
+    return f"{ingredients['kind']}/{digest_json(ingredients)}"
+
+
+def differences(old: JsonObject, new: JsonObject, path: str = "") -> Iterator[str]:
+    """Yields what differs between two sets of ingredients: `config.calibration minmax -> entropy`."""
+    for name in sorted(old.keys() | new.keys()):
+        before, after = old.get(name), new.get(name)
+        here = f"{path}.{name}" if path else name
+        if isinstance(before, dict) and isinstance(after, dict):
+            yield from differences(before, after, here)
+        elif before != after:
+            yield f"{here} {_shown(before)} -> {_shown(after)}"
+
+
+@cache
+def source_digest(module: str) -> str:
+    """Returns the digest of a module's source and of all it imports from its own package or from olivelike.
+
+    The source is read as text; nothing is imported but parent packages. Cached per process: source does not change under a run.
+    """
+    own = {module.partition(".")[0], ENGINE}
+    found: dict[str, str] = {}
+    queue = [module]
+    while queue:
+        name = queue.pop()
+        path = _source_of(name)
+        if name in found or path is None:
+            continue
+        found[name] = digest_file(path)
+        queue += [other for other in _imports(path, name) if other.partition(".")[0] in own]
+    return digest_json(found)
+
+
+def _source_of(module: str) -> Path | None:
+    top, *rest = module.split(".")
+    spec = find_spec(top)
+    if spec is None or not spec.submodule_search_locations:
+        return Path(spec.origin) if spec and spec.origin and spec.origin.endswith(".py") and not rest else None
+    inside = Path(spec.submodule_search_locations[0]).joinpath(*rest)
+    return next((path for path in (inside.with_suffix(".py"), inside / "__init__.py") if path.is_file()), None)
+
+
+def _imports(path: Path, module: str) -> Iterator[str]:
+    package = module if path.name == "__init__.py" else module.rpartition(".")[0]
+    for node in ast.walk(ast.parse(path.read_bytes())):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            parents = package.split(".")[: len(package.split(".")) - node.level + 1] if node.level else []
+            base = ".".join([*parents, *([node.module] if node.module else [])])
+            yield base
+            yield from (f"{base}.{alias.name}" for alias in node.names)
+
+
+def _version(distribution: str) -> str:
+    try:
+        return version(distribution)
+    except PackageNotFoundError:
+        return "not installed"
+
+
+def _data(data: Mapping[str, DataSpec]) -> JsonObject:
+    return {name: spec.to_json() for name, spec in data.items()}
+
+
+def _shown(value: object) -> str:
+    text = str(value)
+    return text if len(text) <= 40 else f"{text[:12]}..."

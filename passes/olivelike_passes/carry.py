@@ -1,0 +1,49 @@
+"""Hand a model on: write it as `model.onnx`, and with it all that the source artifact holds beside its model."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from shutil import copyfile
+from typing import TYPE_CHECKING
+
+from olivelike.contracts.artifact import MODEL, Artifact, Manifest
+from olivelike.onnxfile.external import external_files
+from olivelike.onnxfile.write import write_model
+
+if TYPE_CHECKING:
+    from onnx import ModelProto
+
+MODEL_FILE = "model.onnx"
+
+
+def deliver(source: Artifact, out: Path, model: ModelProto, *, beside: Path = Path()) -> Manifest:
+    """Writes a new model beside the source's companions and custom-operator libraries.
+
+    Args:
+        source: what the model was made from.
+        out: the folder to fill.
+        model: the new model; it is taken over.
+        beside: the file beside which its external data lie, if it still has any.
+    """
+    write_model(model, out, MODEL_FILE, beside=beside)
+    return _with_companions(source, out)
+
+
+def keep(source: Artifact, out: Path) -> Manifest:
+    """Copies the source's model as it is, byte by byte, with all that belongs to it."""
+    copyfile(source.model, out / MODEL_FILE)
+    for name in external_files(source.model):
+        _copy(source.model.parent / name, out / name)
+    return _with_companions(source, out)
+
+
+def _with_companions(source: Artifact, out: Path) -> Manifest:
+    for name in (*source.manifest.companions, *source.manifest.custom_operators):
+        _copy(source.folder / name, out / name)
+    return replace(source.manifest, kind="onnx", parts={MODEL: MODEL_FILE})
+
+
+def _copy(file: Path, to: Path) -> None:
+    to.parent.mkdir(parents=True, exist_ok=True)
+    copyfile(file, to)

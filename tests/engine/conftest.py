@@ -1,0 +1,182 @@
+"""A small real job: a classifier of 16 features, labelled by itself, and a plugin of misbehaving passes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from olivelike.digest import Json
+from olivelike.testing import models
+from olivelike.testing.context import run_model
+
+BAD_PASSES = '''
+"""Passes that break their contract, each in its own way."""
+import os
+from pathlib import Path
+
+from olivelike.contracts.artifact import Manifest
+from olivelike.contracts.passes import Pass, PassConfig
+from olivelike.contracts.plugin import Plugin
+
+
+class Nothing(PassConfig):
+    pass
+
+
+class Raises(Pass[Nothing]):
+    """Raises."""
+
+    name, config = "raises", Nothing
+
+    def run(self, source, out, config, context):
+        raise ValueError("the planted error")
+
+
+class ReturnsNothing(Pass[Nothing]):
+    """Returns nothing."""
+
+    name, config = "returns_nothing", Nothing
+
+    def run(self, source, out, config, context):
+        return None
+
+
+class WritesGarbage(Pass[Nothing]):
+    """Writes an invalid graph."""
+
+    name, config = "writes_garbage", Nothing
+
+    def run(self, source, out, config, context):
+        (out / "model.onnx").write_bytes(b"no graph at all")
+        return Manifest("onnx", {"model": "model.onnx"})
+
+
+class ForgetsTheFile(Pass[Nothing]):
+    """Names a file that it did not write."""
+
+    name, config = "forgets_the_file", Nothing
+
+    def run(self, source, out, config, context):
+        return Manifest("onnx", {"model": "model.onnx"})
+
+
+class Explodes(Pass[Nothing]):
+    """Scales the weights beyond what a float holds."""
+
+    name, config = "explodes", Nothing
+
+    def run(self, source, out, config, context):
+        import numpy as np
+        import onnx
+        from onnx import numpy_helper
+
+        model = onnx.load(source.model)
+        for tensor in model.graph.initializer:
+            array = numpy_helper.to_array(tensor)
+            if array.dtype == np.float32:
+                tensor.CopyFrom(numpy_helper.from_array(np.full_like(array, np.nan), tensor.name))
+        onnx.save(model, out / "model.onnx")
+        return Manifest("onnx", {"model": "model.onnx"})
+
+
+class Lies(Pass[Nothing]):
+    """Is declared lossless and changes the weights."""
+
+    name, config, lossless = "lies", Nothing, True
+
+    def run(self, source, out, config, context):
+        import onnx
+        from onnx import numpy_helper
+
+        model = onnx.load(source.model)
+        for tensor in model.graph.initializer:
+            array = numpy_helper.to_array(tensor)
+            if array.dtype == "float32":
+                tensor.CopyFrom(numpy_helper.from_array(array * array.dtype.type(1.5), tensor.name))
+        onnx.save(model, out / "model.onnx")
+        return Manifest("onnx", {"model": "model.onnx"})
+
+
+class Dies(Pass[Nothing]):
+    """Kills its own process."""
+
+    name, config = "dies", Nothing
+
+    def run(self, source, out, config, context):
+        os.kill(os.getpid(), 9)
+
+
+class Refuses(Pass[Nothing]):
+    """Refuses everything."""
+
+    name, config = "refuses_all", Nothing
+
+    def refuses(self, source, config, target):
+        return ["the planted reason"]
+
+    def run(self, source, out, config, context):
+        raise AssertionError("a pass that refuses is not run")
+
+
+PLUGIN = Plugin(
+    passes={
+        "raises": "bad_passes:Raises",
+        "returns_nothing": "bad_passes:ReturnsNothing",
+        "writes_garbage": "bad_passes:WritesGarbage",
+        "forgets_the_file": "bad_passes:ForgetsTheFile",
+        "explodes": "bad_passes:Explodes",
+        "lies": "bad_passes:Lies",
+        "dies": "bad_passes:Dies",
+        "refuses_all": "bad_passes:Refuses",
+    }
+)
+'''
+
+
+@pytest.fixture
+def bad_passes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Installs a distribution of misbehaving passes for this process and its workers."""
+    site = tmp_path / "site"
+    info = site / "bad_passes-0.1.dist-info"
+    info.mkdir(parents=True)
+    (site / "bad_passes.py").write_text(BAD_PASSES)
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: bad-passes\nVersion: 0.1\n")
+    (info / "entry_points.txt").write_text("[olivelike.plugins]\nbad = bad_passes:PLUGIN\n")
+    monkeypatch.syspath_prepend(str(site))
+    monkeypatch.setenv("PYTHONPATH", str(site))
+    return site
+
+
+@pytest.fixture
+def job(tmp_path: Path) -> dict[str, Json]:
+    """A workflow as a mapping: two deterministic metrics, three recipes, everything in the test's folder."""
+    folder = tmp_path / "job"
+    folder.mkdir()
+    model = models.save(models.mlp(hidden=256), folder)
+    write_data(folder, model)
+    return {
+        "name": "small-job",
+        "model": {"path": str(model)},
+        "target": {"providers": ["cpu"], "threads": 1},
+        "data": {"test": {"npz": str(folder / "test.npz"), "labels": "labels"}},
+        "metrics": {"accuracy": {"type": "accuracy", "data": "test"}, "size": {"type": "size"}},
+        "constraints": [{"metric": "accuracy", "max_drop": 0.2}],
+        "objectives": [{"minimize": "size"}],
+        "passes": [{"name": "quantize", "one_of": [{"dynamic_quant": {"per_channel": [True, False]}}, "none"]}],
+        "output": {"path": str(tmp_path / "out")},
+        "run": {"executor": "inline", "cache": str(tmp_path / "cache")},
+    }
+
+
+def write_data(folder: Path, model: Path, samples: int = 200) -> None:
+    """Writes `test.npz`: random features, labelled by the model itself."""
+    from olivelike.onnxfile.read import signature
+
+    found = signature(model)
+    name, width = found.inputs[0].name, found.inputs[0].shape[-1]
+    features = np.random.default_rng(0).standard_normal((samples, int(width))).astype("float32")
+    outputs = run_model(model, {name: features})
+    labels = np.argmax(next(iter(outputs.values())), axis=-1)
+    np.savez(folder / "test.npz", **{name: features, "labels": labels})

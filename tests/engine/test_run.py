@@ -1,0 +1,262 @@
+"""A run from a workflow to a report, on a small real model: choice, cache, failures, infeasible and undecided ends."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import cast
+
+import numpy as np
+import onnx
+import pytest
+from onnx import numpy_helper
+
+import olivelike
+from olivelike.digest import Json
+from olivelike.errors import InputError
+
+Job = dict[str, Json]
+
+
+def run(job: Job, *overrides: str, ship_closest: bool = False) -> olivelike.Report:
+    return olivelike.run(job, overrides=overrides, ship_closest=ship_closest)
+
+
+def test_the_smaller_model_that_keeps_the_accuracy_wins(job: Job, tmp_path: Path) -> None:
+    report = run(job)
+    assert report.status == "feasible"
+    assert report.best.recipe == ("dynamic_quant",)
+    assert report.best.metrics["size.bytes"].value < report.contract.baseline.metrics["size.bytes"].value
+    bundle = tmp_path / "out"
+    assert {"model.onnx", "report.json", "olivelike.lock.json", "README.md"} <= {p.name for p in bundle.iterdir()}
+    assert json.loads((bundle / "report.json").read_text())["chosen"][0]["path"] == str(bundle)
+
+
+def test_the_session_of_the_best_model_runs(job: Job) -> None:
+    session = run(job).best.session()
+    name = session.get_inputs()[0].name
+    width = session.get_inputs()[0].shape[-1]
+    outputs = session.run(None, {name: np.zeros((2, width), "float32")})
+    assert np.isfinite(outputs[0]).all()
+
+
+def test_a_second_run_computes_nothing_and_says_the_same(job: Job) -> None:
+    first, second = run(job), run(job)
+    cost = second.contract.cost
+    assert (cost.steps_run, cost.measurements_run, cost.workers_started) == (0, 0, 0)
+    ours, theirs = first.to_json(), second.to_json()
+    for answer in (ours, theirs):
+        answer.pop("cost")
+    assert ours == theirs
+
+
+def test_one_changed_weight_changes_the_result(job: Job) -> None:
+    path = Path(str(cast("Job", job["model"])["path"]))
+    before = run(job)
+    model = onnx.load(path)
+    tensor = next(t for t in model.graph.initializer if t.data_type == onnx.TensorProto.FLOAT)
+    array = numpy_helper.to_array(tensor).copy()
+    array.flat[0] += 1.0
+    tensor.CopyFrom(numpy_helper.from_array(array, tensor.name))
+    onnx.save(model, path)
+    after = run(job)
+    assert after.contract.cost.steps_cached == 0
+    assert after.contract.chosen[0].digest != before.contract.chosen[0].digest
+
+
+def test_one_changed_weight_in_external_data_changes_the_result(job: Job, tmp_path: Path) -> None:
+    path = tmp_path / "external" / "model.onnx"
+    path.parent.mkdir()
+    model = onnx.load(str(cast("Job", job["model"])["path"]))
+    onnx.save(model, path, save_as_external_data=True, location="weights.bin", size_threshold=0)
+    job["model"] = {"path": str(path)}
+    before = run(job)
+    weights = path.with_name("weights.bin")
+    data = bytearray(weights.read_bytes())
+    data[2] ^= 0x20
+    weights.write_bytes(data)
+    after = run(job)
+    assert after.contract.cost.steps_cached == 0
+    assert after.contract.chosen[0].digest != before.contract.chosen[0].digest
+
+
+def test_nothing_that_holds_ends_infeasible_and_keeps_the_older_bundle(job: Job, tmp_path: Path) -> None:
+    run(job)
+    older = (tmp_path / "out" / "model.onnx").read_bytes()
+    job["constraints"] = [{"metric": "size", "at_most": "1 KB"}]
+    report = run(job)
+    assert report.status == "infeasible"
+    assert (tmp_path / "out" / "model.onnx").read_bytes() == older
+    beside = json.loads((tmp_path / "out.report.json").read_text())
+    assert beside["status"] == "infeasible"
+    assert beside["chosen"][0]["path"] is None
+    assert "size.bytes at_most 1000" in report.contract.why
+    with pytest.raises(LookupError, match="infeasible"):
+        _ = report.best
+
+
+def test_the_closest_is_written_on_request_and_the_run_stays_infeasible(job: Job, tmp_path: Path) -> None:
+    job["constraints"] = [{"metric": "size", "at_most": "1 KB"}]
+    report = run(job, ship_closest=True)
+    assert report.status == "infeasible"
+    assert (tmp_path / "out" / "model.onnx").is_file()
+
+
+def test_a_constraint_inside_the_interval_is_undecided(job: Job) -> None:
+    job["passes"] = [{"dynamic_quant": {}}]
+    job["constraints"] = [{"metric": "accuracy", "at_least": 0.99}]
+    job["objectives"] = []
+    report = run(job)
+    assert report.status in {"undecided", "infeasible"}
+    trial = report.contract.trials[0]
+    assert trial.undecided or trial.violates
+
+
+def test_nothing_beats_the_baseline_and_the_baseline_is_handed_out(job: Job) -> None:
+    job["objectives"] = [{"maximize": "accuracy"}]
+    job["constraints"] = [{"metric": "size", "max_increase": 0}]
+    job["passes"] = [{"convert_opset": {"target": 21}}]
+    report = run(job)
+    assert report.status == "feasible"
+    chosen = report.contract.chosen[0]
+    assert chosen.trial in {-1, 0}
+    assert "ties" in chosen.why or "nothing beats" in chosen.why
+
+
+def test_a_workflow_without_goals_builds_its_one_recipe(job: Job) -> None:
+    job |= {"constraints": [], "objectives": [], "passes": [{"dynamic_quant": {}}]}
+    report = run(job)
+    assert (report.status, report.best.recipe) == ("built", ("dynamic_quant",))
+    assert set(report.best.metrics) >= {"size.bytes", "accuracy.top1"}
+
+
+def test_a_workflow_without_passes_only_measures(job: Job) -> None:
+    job |= {"constraints": [], "objectives": [], "passes": []}
+    report = run(job)
+    assert report.status == "built"
+    assert report.best.recipe == ()
+
+
+def test_a_step_may_be_the_baseline(job: Job) -> None:
+    job["passes"] = [{"simplify": {}}, *cast("list[Json]", job["passes"])]
+    job["baseline"] = "simplify"
+    report = run(job)
+    assert report.contract.baseline.name == "simplify"
+    assert report.status == "feasible"
+
+
+def test_the_pareto_set_is_written_side_by_side(job: Job, tmp_path: Path) -> None:
+    job["output"] = {"path": str(tmp_path / "out"), "keep": "all"}
+    report = run(job)
+    folders = {Path(choice.path) for choice in report.contract.chosen}
+    assert len(folders) == len(report.contract.chosen) >= 2
+    assert all((folder / "model.onnx").is_file() for folder in folders)
+
+
+@pytest.mark.parametrize(
+    ("name", "code"),
+    [
+        ("raises", "OL302"),
+        ("returns_nothing", "OL303"),
+        ("writes_garbage", "OL304"),
+        ("forgets_the_file", "OL303"),
+        ("explodes", "OL305"),
+    ],
+)
+@pytest.mark.usefixtures("bad_passes")
+def test_a_pass_that_breaks_its_contract_fails_its_trial_and_the_run_goes_on(job: Job, name: str, code: str) -> None:
+    job["passes"] = [{"name": "quantize", "one_of": [{name: {}}, {"dynamic_quant": {}}]}]
+    report = run(job)
+    failed, good = report.to_dicts()
+    assert (failed["outcome"], good["outcome"]) == ("failed", "measured")
+    assert code in str(failed["verdict"])
+    assert report.status == "feasible"
+
+
+@pytest.mark.usefixtures("bad_passes")
+def test_a_pass_declared_lossless_that_is_not_is_found_by_the_full_check(job: Job) -> None:
+    job["passes"] = [{"name": "try", "one_of": [{"lies": {}, "verify": "full"}, "none"]}]
+    report = run(job)
+    assert "OL306" in str(report.to_dicts()[0]["verdict"])
+
+
+@pytest.mark.usefixtures("bad_passes")
+def test_when_no_candidate_can_be_measured_the_run_has_failed(job: Job) -> None:
+    job["passes"] = [{"raises": {}}]
+    report = run(job)
+    assert report.status == "failed"
+    assert report.contract.status.exit_code == 5
+    assert "the planted error" in report.contract.why
+
+
+@pytest.mark.usefixtures("bad_passes")
+def test_a_refusal_is_an_outcome_with_its_reason_and_is_remembered(job: Job) -> None:
+    job["passes"] = [{"name": "try", "one_of": [{"refuses_all": {}}, "none"]}]
+    for _ in range(2):
+        report = run(job)
+        row = report.to_dicts()[0]
+        assert (row["outcome"], "the planted reason" in str(row["verdict"])) == ("refused", True)
+    assert report.contract.cost.steps_run == 0
+
+
+@pytest.mark.usefixtures("bad_passes")
+def test_a_failure_is_tried_again_by_the_next_run(job: Job) -> None:
+    job["passes"] = [{"name": "try", "one_of": [{"raises": {}}, "none"]}]
+    run(job)
+    assert run(job).contract.cost.steps_run == 1
+
+
+@pytest.mark.usefixtures("bad_passes")
+def test_a_pass_that_kills_its_worker_fails_its_trial_alone(job: Job) -> None:
+    job["run"] = {**cast("Job", job["run"]), "executor": "process"}
+    job["passes"] = [{"name": "quantize", "one_of": [{"dies": {}}, {"dynamic_quant": {}}]}]
+    report = run(job)
+    failed, good = report.to_dicts()
+    assert (failed["outcome"], good["outcome"]) == ("failed", "measured")
+    assert "OL501" in str(failed["verdict"])
+
+
+def test_several_trials_in_flight_give_the_same_answer(job: Job, tmp_path: Path) -> None:
+    job["run"] = {"executor": "process", "workers": 2, "cache": str(tmp_path / "parallel")}
+    parallel = run(job)
+    job["run"] = {"executor": "inline", "cache": str(tmp_path / "serial")}
+    serial = run(job)
+    assert parallel.contract.chosen[0].digest == serial.contract.chosen[0].digest
+    assert [t.number for t in parallel.contract.trials] == [0, 1, 2]
+
+
+def test_an_output_path_of_somebody_else_s_is_refused_and_kept(job: Job, tmp_path: Path) -> None:
+    foreign = tmp_path / "out" / "thesis.tex"
+    foreign.parent.mkdir()
+    foreign.write_text("years of work")
+    with pytest.raises(InputError, match="OL116"):
+        run(job)
+    assert foreign.read_text() == "years of work"
+
+
+def test_a_model_can_be_rebuilt_from_its_lock_to_the_same_bytes(job: Job, tmp_path: Path) -> None:
+    from olivelike.engine.rebuild import rebuild
+    from olivelike.engine.session import Settings
+
+    run(job)
+    again = rebuild(
+        tmp_path / "out" / "olivelike.lock.json", None, str(tmp_path / "again"), Settings(str(tmp_path / "c2"))
+    )
+    assert again.differences == ()
+    assert (tmp_path / "again" / "model.onnx").read_bytes() == (tmp_path / "out" / "model.onnx").read_bytes()
+
+
+def test_a_rebuild_says_what_differs(job: Job, tmp_path: Path) -> None:
+    from olivelike.engine.rebuild import rebuild
+    from olivelike.engine.session import Settings
+
+    run(job)
+    path = Path(str(cast("Job", job["model"])["path"]))
+    model = onnx.load(path)
+    model.graph.initializer[0].CopyFrom(
+        numpy_helper.from_array(numpy_helper.to_array(model.graph.initializer[0]) * 2, model.graph.initializer[0].name)
+    )
+    onnx.save(model, path)
+    again = rebuild(tmp_path / "out" / "olivelike.lock.json", None, "", Settings(str(tmp_path / "c2")))
+    assert any("source model changed" in line for line in again.differences)
+    assert any("model differs" in line for line in again.differences)

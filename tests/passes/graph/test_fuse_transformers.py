@@ -1,0 +1,52 @@
+"""Tests of the pass `fuse_transformers`."""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+from pathlib import Path
+from typing import ClassVar
+
+import pytest
+
+from olivelike.onnxfile.read import read_structure
+from olivelike.testing import models
+from olivelike.testing.pass_contract import PassContract, Refusal
+from olivelike_passes.graph.fuse_transformers import FuseTransformers
+from olivelike_passes.quantization.dynamic_quant import DynamicQuant
+from tests.passes.running import applied, kinds, reasons
+
+
+class TestFuseTransformers(PassContract):
+    pass_type = FuseTransformers
+    accepted: ClassVar = {"bert_layer": models.bert_layer}
+    refused: ClassVar = {
+        "nothing to fuse": Refusal(models.mlp, "nothing in the model matches"),
+        "standard attention is not our doing": Refusal(models.attention23, "nothing in the model matches"),
+        "quantized": Refusal(models.quantized, "fuse before quantization"),
+    }
+
+
+def test_layer_norms_and_gelu_are_fused(tmp_path: Path) -> None:
+    result = applied(FuseTransformers, models.bert_layer(), tmp_path)
+    assert result.manifest.notes["fuse_transformers"] == {"BiasGelu": 1, "SkipLayerNormalization": 2}
+    assert kinds(read_structure(result.model)) == {"MatMul": 3, "SkipLayerNormalization": 2, "BiasGelu": 1}
+
+
+def test_nothing_is_printed_or_logged_as_a_warning(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    with pytest.raises(Exception, match="nothing in the model"):
+        applied(FuseTransformers, models.attention23(), tmp_path)  # the tool prints "failed in shape inference" here
+    assert capfd.readouterr() == ("", "")
+
+
+@pytest.mark.skipif(find_spec("torch") is not None, reason="torch is installed here")
+def test_opt_level_above_0_is_refused_without_torch(tmp_path: Path) -> None:
+    assert "needs torch" in reasons(FuseTransformers, models.bert_layer(), tmp_path, opt_level=1)[0]
+
+
+def test_fused_model_can_be_quantized(tmp_path: Path) -> None:
+    fused = applied(FuseTransformers, models.bert_layer(), tmp_path / "fused")
+    # ONNX's own inference knows no type behind com.microsoft's operators; the quantizer skips values without a type.
+    quantized = applied(DynamicQuant, read_structure(fused.model), tmp_path / "quantized")
+    assert kinds(read_structure(quantized.model))["MatMulInteger"] == 3

@@ -1,0 +1,112 @@
+"""Tests of the pass `simplify`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import ClassVar
+
+import onnx
+
+from olivelike.onnxfile.external import model_files
+from olivelike.onnxfile.read import opset, read_structure, signature
+from olivelike.testing import models
+from olivelike.testing.context import run_model
+from olivelike.testing.feeds import feeds_for
+from olivelike.testing.pass_contract import PassContract, Refusal, run_pass
+from olivelike_passes.graph.simplify import Simplify
+from tests.passes.running import applied, artifact, kinds
+
+
+class TestSimplify(PassContract):
+    pass_type = Simplify
+    configs = ({}, {"fold_constants": False})
+    accepted: ClassVar = {
+        "conv_net": models.conv_net,
+        "constants": lambda: models.conv_net(constants=True),
+        "wasteful": models.wasteful,
+        "unfolded": models.unfolded,
+        "if": models.if_model,
+        "strings": models.string_input,
+        "copies": models.copies_input,
+        "half": models.half,
+        "quantized": models.quantized,
+        "old": lambda: models.mlp(opset=9),
+        "repeated_opset": models.repeated_opset,
+        "weights_as_inputs": models.weights_as_inputs,
+    }
+    refused: ClassVar = {"unknown operator": Refusal(models.unknown_operator, "the runtime cannot load the model")}
+
+
+def size(path: Path) -> int:
+    return sum((path.parent / name).stat().st_size for name in model_files(path))
+
+
+def test_identities_twins_and_dead_ends_go(tmp_path: Path) -> None:
+    result = applied(Simplify, models.wasteful(), tmp_path)
+    model = read_structure(result.model)
+    assert kinds(model) == {"MatMul": 2, "Relu": 1, "Add": 1}
+    assert len(model.graph.initializer) == 1
+
+
+def test_constants_become_initializers(tmp_path: Path) -> None:
+    result = applied(Simplify, models.conv_net(constants=True), tmp_path)
+    model = read_structure(result.model)
+    assert "Constant" not in kinds(model)
+    assert {"c1", "c2", "w"} <= {tensor.name for tensor in model.graph.initializer}
+
+
+def test_folding_that_makes_the_model_larger_is_left_out(tmp_path: Path) -> None:
+    result = applied(Simplify, models.unfolded(), tmp_path)
+    assert size(result.model) <= size(tmp_path / "source" / "model.onnx")
+    assert "ConstantOfShape" in kinds(read_structure(result.model))
+
+
+def test_versions_and_metadata_stay(tmp_path: Path) -> None:
+    model = models.wasteful()
+    model.metadata_props.add(key="character", value="abc")
+    model.producer_version = "7"
+    model.doc_string = "what it is"
+    kept = read_structure(applied(Simplify, model, tmp_path).model)
+    assert (opset(kept), kept.ir_version, kept.producer_version, kept.doc_string) == (17, 8, "7", "what it is")
+    assert [(entry.key, entry.value) for entry in kept.metadata_props] == [("character", "abc")]
+    assert [entry.domain for entry in kept.opset_import] == [""]
+
+
+def test_half_precision_is_not_cast_to_float32(tmp_path: Path) -> None:
+    result = applied(Simplify, models.half(), tmp_path)
+    assert "Cast" not in kinds(read_structure(result.model))
+
+
+def test_weights_that_may_be_replaced_stay_inputs(tmp_path: Path) -> None:
+    result = applied(Simplify, models.weights_as_inputs(), tmp_path)
+    assert len(read_structure(result.model).graph.input) == 4
+
+
+def test_fix_weights_takes_them_off_the_inputs(tmp_path: Path) -> None:
+    result = applied(Simplify, models.weights_as_inputs(), tmp_path, fix_weights=True)
+    assert [entry.name for entry in read_structure(result.model).graph.input] == ["x"]
+
+
+def test_weights_of_ir_version_3_come_off_the_inputs_by_themselves(tmp_path: Path) -> None:
+    result = applied(Simplify, models.weights_as_inputs(ir_version=3), tmp_path)
+    model = read_structure(result.model)
+    assert model.ir_version == 4
+    assert [entry.name for entry in model.graph.input] == ["x"]
+
+
+def test_input_with_external_data_works(tmp_path: Path) -> None:
+    path = models.save_external(models.wasteful(), tmp_path / "external")
+    source = artifact(models.wasteful(), tmp_path)
+    for name in model_files(path):
+        (source.folder / name).write_bytes((path.parent / name).read_bytes())
+    result = run_pass(Simplify, source, {}, tmp_path / "run")
+    feeds = feeds_for(path)
+    expected, got = run_model(path, feeds)["y"], run_model(result.model, feeds)["y"]
+    assert abs(expected - got).max() <= 1e-5  # sums in another order
+
+
+def test_metadata_of_a_fully_optimal_model_costs_nothing(tmp_path: Path) -> None:
+    once = applied(Simplify, models.wasteful(), tmp_path / "once")
+    twice = applied(Simplify, onnx.load(once.model), tmp_path / "twice")
+    assert size(twice.model) <= size(once.model)
+    assert signature(twice.model) == signature(once.model)

@@ -1,0 +1,1 @@
+"""Tests of what olivelike offers for testing plugins."""
