@@ -5,7 +5,7 @@ The ingredients are kept beside each record, so that a miss can be explained fie
 
 from __future__ import annotations
 
-import ast
+import re
 from collections.abc import Iterator, Mapping
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
@@ -20,6 +20,8 @@ from olivelike.digest import JsonObject, digest_file, digest_json
 STEP_FORMAT = 1
 MEASURE_FORMAT = 1
 ENGINE = "olivelike"
+IMPORT = re.compile(r"^[ \t]*import[ \t]+([\w., \t]+)", re.MULTILINE)
+FROM_IMPORT = re.compile(r"^[ \t]*from[ \t]+(\.*[\w.]*)[ \t]+import[ \t]+(\([^)]*\)|[\w., \t]+)", re.MULTILINE)
 
 
 def step_ingredients(task: StepTask, kind: type[AnyPass], machine: JsonObject) -> JsonObject:
@@ -128,15 +130,20 @@ def _source_of(module: str) -> Path | None:
 
 
 def _imports(path: Path, module: str) -> Iterator[str]:
+    """Yields the modules that a source file may import: found by pattern, which costs a tenth of parsing it.
+
+    A line inside a text that reads like an import adds a module too many, which is harmless.
+    """
     package = module if path.name == "__init__.py" else module.rpartition(".")[0]
-    for node in ast.walk(ast.parse(path.read_bytes())):
-        if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom):
-            parents = package.split(".")[: len(package.split(".")) - node.level + 1] if node.level else []
-            base = ".".join([*parents, *([node.module] if node.module else [])])
-            yield base
-            yield from (f"{base}.{alias.name}" for alias in node.names)
+    text = path.read_text(encoding="utf-8")
+    for names in IMPORT.findall(text):
+        yield from (name.split()[0] for name in names.split(",") if name.strip())
+    for base, names in FROM_IMPORT.findall(text):
+        level = len(base) - len(base.lstrip("."))
+        parents = package.split(".")[: len(package.split(".")) - level + 1] if level else []
+        source = ".".join([*parents, *([base.lstrip(".")] if base.strip(".") else [])])
+        yield source
+        yield from (f"{source}.{name.split()[0]}" for name in names.strip("()").split(",") if name.strip())
 
 
 def _version(distribution: str) -> str:

@@ -13,13 +13,14 @@ from typing import TYPE_CHECKING, ClassVar, Protocol, TypeAlias, cast
 from olivelike.contracts.artifact import MODEL, Artifact, Manifest
 from olivelike.contracts.passes import AnyPass, PassConfig, Reads
 from olivelike.contracts.target import Target
-from olivelike.digest import Json, canonical_json, digest_file, digest_tree, files_below
+from olivelike.digest import canonical_json, digest_file, files_below
 from olivelike.errors import RefusedError
 from olivelike.onnxfile.check import validate_graph
 from olivelike.onnxfile.read import signature
 from olivelike.testing import models
-from olivelike.testing.context import MemoryContext, run_model
+from olivelike.testing.context import run_model
 from olivelike.testing.feeds import feeds_for
+from olivelike.testing.run_pass import Settings, folder_digest, run_pass
 
 if TYPE_CHECKING:
     from onnx import ModelProto
@@ -27,10 +28,8 @@ if TYPE_CHECKING:
     from olivelike.contracts.data import Array
 
 Build: TypeAlias = "Callable[[], ModelProto]"
-Settings: TypeAlias = "Mapping[str, Json]"
 HEAVY = ("torch", "transformers", "onnxruntime", "onnx_ir", "onnxscript", "optuna", "scipy", "onnx", "numpy")
 SECTIONS = ("What it does:", "When to use it:", "Limits:", "Example:")
-DATA_SAMPLES = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,7 +152,7 @@ class PassContract:
 
     def test_source_stays_untouched(self, model: Build, settings: Settings, tmp_path_factory: Folders) -> None:
         made = self._made(model, settings, tmp_path_factory)
-        assert _digest(made.source.folder) == made.before, "the pass wrote into its source"
+        assert folder_digest(made.source.folder) == made.before, "the pass wrote into its source"
 
     def test_companions_notes_and_session_are_handed_on(self, tmp_path: Path) -> None:
         if self.pass_type.auxiliary or self.pass_type.produces != "onnx":
@@ -183,7 +182,7 @@ class PassContract:
         if not self.pass_type.deterministic:
             return
         name, build = next(iter(self.accepted.items()))
-        here = _digest(self._result(build, self.configs[0], tmp_path / "here").folder)
+        here = folder_digest(self._result(build, self.configs[0], tmp_path / "here").folder)
         kind = type(self)
         there = _python(RUNS, kind.__module__, kind.__qualname__, name, str(tmp_path / "there"), *_roots())
         assert there == here, "another process gave different bytes: is a set iterated somewhere?"
@@ -221,10 +220,10 @@ class PassContract:
 
     def test_refuses_gives_a_reason(self, refusal: Refusal, tmp_path: Path) -> None:
         source = self._source(refusal.build, tmp_path)
-        before = _digest(source.folder)
+        before = folder_digest(source.folder)
         reason = self._reason(source, refusal.config, tmp_path / "run")
         assert refusal.words in reason, f"the reason is {reason!r}"
-        assert _digest(source.folder) == before, "refusing wrote into the source"
+        assert folder_digest(source.folder) == before, "refusing wrote into the source"
 
     def test_accepts_what_it_should(self, model: Build, settings: Settings, tmp_path: Path) -> None:
         source = self._source(model, tmp_path)
@@ -232,7 +231,7 @@ class PassContract:
 
     def run_on(self, name: str, folder: Path) -> str:
         """Runs the first config on the accepted model of a name and returns the digest of what came out."""
-        return _digest(self._result(self.accepted[name], self.configs[0], folder).folder)
+        return folder_digest(self._result(self.accepted[name], self.configs[0], folder).folder)
 
     def _config(self, settings: Settings) -> PassConfig:
         return self.pass_type.config.model_validate(dict(settings))
@@ -247,7 +246,7 @@ class PassContract:
         if key not in self._runs:
             folder = folders.mktemp(self.pass_type.name)
             source = self._source(build, folder)
-            before = _digest(source.folder)
+            before = folder_digest(source.folder)
             self._runs[key] = Made(source, before, self._run(source, settings, folder / "run"))
         return self._runs[key]
 
@@ -266,39 +265,6 @@ class PassContract:
         except RefusedError as error:
             return str(error)
         raise AssertionError("the pass accepted a model that it should refuse")
-
-
-def run_pass(pass_type: type[AnyPass], source: Artifact, settings: Settings, folder: Path) -> Artifact:
-    """Runs a pass, and before it the auxiliary passes it needs, as the engine would, without cache and checks.
-
-    Args:
-        pass_type: the pass.
-        source: its input.
-        settings: its configuration as JSON values; the data entry `data` is drawn to fit the model.
-        folder: where scratch and output folders are made.
-    """
-    config = pass_type.config.model_validate(dict(settings))
-    instance = pass_type()
-    needed = {
-        name: run_pass(_pass_named(auxiliary.pass_name), source, auxiliary.config, folder / f"needs-{name}")
-        for name, auxiliary in instance.needs(config).items()
-    }
-    out, scratch = folder / "out", folder / "scratch"
-    out.mkdir(parents=True)
-    scratch.mkdir()
-    data: Mapping[str, Mapping[str, Array]] = {"data": feeds_for(source.model, batch=DATA_SAMPLES, seed=1)}
-    manifest = instance.run(source, out, config, MemoryContext(scratch, data, needed, seed=0))
-    return Artifact(out, manifest, _digest(out))
-
-
-def _pass_named(name: str) -> type[AnyPass]:
-    from olivelike.registry import installed
-
-    return installed().pass_named(name)
-
-
-def _digest(folder: Path) -> str:
-    return digest_tree((name, digest_file(folder / name)) for name in files_below(folder))
 
 
 def _is_finite(values: Array) -> bool:

@@ -44,8 +44,10 @@ def restore_header(model: ModelProto, original: ModelProto) -> None:
     replace_all(model.graph.value_info, kept)
     replace_all(model.metadata_props, list(original.metadata_props))
     for field in ("producer_name", "producer_version", "domain", "model_version", "doc_string"):
-        setattr(model, field, getattr(original, field))
-    model.graph.doc_string = original.graph.doc_string
+        if original.HasField(field):
+            setattr(model, field, getattr(original, field))
+        else:
+            model.ClearField(field)
     _restore_imports(model, original)
 
 

@@ -1,15 +1,10 @@
-"""A small real job: a classifier of 16 features, labelled by itself, and a plugin of misbehaving passes."""
+"""A plugin of misbehaving passes, installed for one test."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-import numpy as np
 import pytest
-
-from olivelike.digest import Json
-from olivelike.testing import models
-from olivelike.testing.context import run_model
 
 BAD_PASSES = '''
 """Passes that break their contract, each in its own way."""
@@ -147,36 +142,3 @@ def bad_passes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.syspath_prepend(str(site))
     monkeypatch.setenv("PYTHONPATH", str(site))
     return site
-
-
-@pytest.fixture
-def job(tmp_path: Path) -> dict[str, Json]:
-    """A workflow as a mapping: two deterministic metrics, three recipes, everything in the test's folder."""
-    folder = tmp_path / "job"
-    folder.mkdir()
-    model = models.save(models.mlp(hidden=256), folder)
-    write_data(folder, model)
-    return {
-        "name": "small-job",
-        "model": {"path": str(model)},
-        "target": {"providers": ["cpu"], "threads": 1},
-        "data": {"test": {"npz": str(folder / "test.npz"), "labels": "labels"}},
-        "metrics": {"accuracy": {"type": "accuracy", "data": "test"}, "size": {"type": "size"}},
-        "constraints": [{"metric": "accuracy", "max_drop": 0.2}],
-        "objectives": [{"minimize": "size"}],
-        "passes": [{"name": "quantize", "one_of": [{"dynamic_quant": {"per_channel": [True, False]}}, "none"]}],
-        "output": {"path": str(tmp_path / "out")},
-        "run": {"executor": "inline", "cache": str(tmp_path / "cache")},
-    }
-
-
-def write_data(folder: Path, model: Path, samples: int = 200) -> None:
-    """Writes `test.npz`: random features, labelled by the model itself."""
-    from olivelike.onnxfile.read import signature
-
-    found = signature(model)
-    name, width = found.inputs[0].name, found.inputs[0].shape[-1]
-    features = np.random.default_rng(0).standard_normal((samples, int(width))).astype("float32")
-    outputs = run_model(model, {name: features})
-    labels = np.argmax(next(iter(outputs.values())), axis=-1)
-    np.savez(folder / "test.npz", **{name: features, "labels": labels})

@@ -12,7 +12,7 @@ from olivelike.contracts.target import Target
 from olivelike.digest import Json
 from olivelike.onnxfile.walk import nodes
 from olivelike.testing.models import save
-from olivelike.testing.pass_contract import run_pass
+from olivelike.testing.run_pass import run_pass
 
 if TYPE_CHECKING:
     from onnx import ModelProto
