@@ -63,7 +63,9 @@ def storm(job: Job, folder: Path, kills: int) -> None:
     assert answer_of(command) == undisturbed
     with open_store(store) as survived:
         assert survived.verify().bad == ()
-    assert (folder / "out-storm" / "model.onnx").read_bytes() == (folder / "out-undisturbed" / "model.onnx").read_bytes()
+    assert (folder / "out-storm" / "model.onnx").read_bytes() == (
+        folder / "out-undisturbed" / "model.onnx"
+    ).read_bytes()
 
 
 def test_a_run_killed_a_few_times_ends_in_the_same_answer(job: Job, tmp_path: Path) -> None:
@@ -78,7 +80,9 @@ def test_a_run_killed_fifty_times_ends_in_the_same_answer(job: Job, tmp_path: Pa
 
 def test_an_interrupted_run_is_exit_130_and_the_same_command_resumes(job: Job, tmp_path: Path) -> None:
     command = written({**job, "passes": [{"simplify": {}}, *job["passes"]]}, tmp_path, "interrupted")  # type: ignore[misc]
-    process = subprocess.Popen([*command, "--log-format", "json"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    process = subprocess.Popen(
+        [*command, "--log-format", "json"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
     assert process.stderr is not None
     for line in process.stderr:
         if json.loads(line)["event"] == "trial_ended":

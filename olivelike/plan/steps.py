@@ -213,7 +213,7 @@ class _Parameters:
     def _check_required(self, given: Mapping[str, object]) -> None:
         for name, info in self.config.model_fields.items():
             if info.is_required() and name not in given:
-                self.findings.add("OL111", f"{name} is required", self.path, f"add {name}")
+                self.findings.add("OL111", f"{name} is required", (*self.path, name), f"add {name}")
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,6 +31,8 @@ class SimplifyConfig(PassConfig):
     """Compute at build time what depends on weights alone. Left out by itself where it would make the model larger."""
     fix_weights: bool = False
     """Take weights off the model's inputs, where old exporters list them, so that they count as constants."""
+    infer_shapes: bool = False
+    """Write the types and shapes of all inner values into the model, for tools that read them; some bytes for each value."""
 
 
 class Simplify(Pass[SimplifyConfig]):
@@ -47,7 +49,8 @@ class Simplify(Pass[SimplifyConfig]):
 
     Limits:
         The runtime's part is left out for models in half precision, for which the CPU would insert casts to float32.
-        Weights that are inputs as well stay inputs (`fix_weights` changes that).
+        Weights that are inputs as well stay inputs (`fix_weights` changes that). Shapes of inner values are not written by
+        default (`infer_shapes` does it): the runtime and the quantizing passes infer them anew.
 
     Example:
         ```yaml
@@ -72,8 +75,21 @@ class Simplify(Pass[SimplifyConfig]):
             folder.mkdir()
             path = write_model(_cleaned(file, start), folder, beside=file)
             if _bytes(path) <= allowed:
-                return deliver(source, out, read_structure(path), beside=path)
-        return keep(source, out)
+                return _delivered(source, out, path, config)
+        return _delivered(source, out, source.model, config) if config.infer_shapes else keep(source, out)
+
+
+def _delivered(source: Artifact, out: Path, path: Path, config: SimplifyConfig) -> Manifest:
+    model = read_structure(path)
+    return deliver(source, out, _with_shapes(model) if config.infer_shapes else model, beside=path)
+
+
+def _with_shapes(model: ModelProto) -> ModelProto:
+    """Returns a model with the types and shapes of its inner values; what a shape says of values is followed, too."""
+    from onnx.shape_inference import infer_shapes
+
+    with quiet():
+        return infer_shapes(model, data_prop=True)
 
 
 def _start(source: Artifact, config: SimplifyConfig, scratch: Path) -> Path:

@@ -111,3 +111,11 @@ def test_metadata_of_a_fully_optimal_model_costs_nothing(tmp_path: Path) -> None
     twice = applied(Simplify, onnx.load(once.model), tmp_path / "twice")
     assert size(twice.model) <= size(once.model)
     assert signature(twice.model) == signature(once.model)
+
+
+def test_shapes_of_inner_values_are_written_on_request(tmp_path: Path) -> None:
+    result = applied(Simplify, models.mlp(), tmp_path, infer_shapes=True)
+    found = {
+        value.name: len(value.type.tensor_type.shape.dim) for value in read_structure(result.model).graph.value_info
+    }
+    assert found == {"h": 2, "r": 2}
