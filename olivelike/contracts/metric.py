@@ -128,6 +128,13 @@ class Metric(ABC, Generic[MetricT]):
     def values(self, config: MetricT) -> tuple[ValueSpec, ...]:
         """Returns what it gives, the main value first."""
 
+    def longer(self, config: MetricT) -> MetricT:
+        """Returns a configuration that measures several times as long, for a candidate that is undecided.
+
+        The same configuration means that more time would tell no more.
+        """
+        return config
+
     @abstractmethod
     def measure(
         self, candidate: Artifact, reference: Artifact, config: MetricT, context: MeasureContext

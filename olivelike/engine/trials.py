@@ -9,18 +9,17 @@ from dataclasses import dataclass, field
 from time import monotonic
 
 from olivelike.contracts.artifact import Artifact
-from olivelike.contracts.outcome import Failed, Measured, Measurement, Outcome
+from olivelike.contracts.outcome import Failed, Measured
 from olivelike.contracts.ports import Exhausted, Score, Strategy
 from olivelike.contracts.recipe import Recipe
 from olivelike.contracts.report import Trial
 from olivelike.engine.baseline import Reference
+from olivelike.engine.decide import Field, measure_until_decided
 from olivelike.engine.desk import Desk
 from olivelike.engine.events import TrialEnded
 from olivelike.engine.judge import Holds, judge, standing
-from olivelike.engine.measure import Unavailable, Values, measure
-from olivelike.engine.select import Candidate, select, standings_of
+from olivelike.engine.select import Candidate, select
 from olivelike.engine.step import Made, run_recipe
-from olivelike.plan.model import NO_BASELINE
 
 
 @dataclass
@@ -45,6 +44,7 @@ def run_trials(desk: Desk, source: Artifact, baseline: Reference, start: float) 
         start: the monotonic time at which the run began.
     """
     trials = Trials()
+    deadline = start + desk.plan.search.time_limit
     if isinstance(baseline.outcome, Failed):
         return trials
     strategy = _strategy(desk)
@@ -52,11 +52,11 @@ def run_trials(desk: Desk, source: Artifact, baseline: Reference, start: float) 
     try:
         number = 0
         while True:
-            while len(trials.waiting) < desk.plan.run.workers and _goes_on(desk, trials, number, start):
+            while len(trials.waiting) < desk.plan.run.workers and _goes_on(desk, trials, number, deadline):
                 recipe = strategy.ask()
                 if isinstance(recipe, Exhausted):
                     break
-                future = pool.submit(_trial, desk, source, baseline, recipe, number, trials.candidates)
+                future = pool.submit(_trial, desk, source, baseline, recipe, number, trials.candidates, deadline)
                 trials.waiting[future] = recipe
                 number += 1
             if not trials.waiting:
@@ -80,19 +80,26 @@ def _strategy(desk: Desk) -> Strategy:
     return kind(desk.plan.space, search.seed, len(desk.plan.objectives), search.max_trials)
 
 
-def _goes_on(desk: Desk, trials: Trials, started: int, start: float) -> bool:
+def _goes_on(desk: Desk, trials: Trials, started: int, deadline: float) -> bool:
+    """Whether another trial may begin; the first always may, so that a short time still gives an answer."""
     search = desk.plan.search
     stale = bool(search.no_improvement) and trials.since_best >= search.no_improvement
-    return started < search.max_trials and monotonic() - start < search.time_limit and not stale
+    return not started or (started < search.max_trials and monotonic() < deadline and not stale)
 
 
 def _trial(
-    desk: Desk, source: Artifact, baseline: Reference, recipe: Recipe, number: int, others: Sequence[Candidate]
+    desk: Desk,
+    source: Artifact,
+    baseline: Reference,
+    recipe: Recipe,
+    number: int,
+    others: Sequence[Candidate],
+    deadline: float,
 ) -> tuple[Trial, tuple[Candidate, ...]]:
     made = run_recipe(desk, source, recipe, number)
     if not isinstance(made, Made):
         return Trial(number, recipe, made, verdict=made.reason), ()
-    outcome = _measured(desk, made.artifact, baseline, number, recipe, others)
+    outcome = measure_until_decided(Field(desk, baseline, others, deadline), made.artifact, number)
     if not isinstance(outcome, Measured):
         reason = outcome.reason if isinstance(outcome, Failed) else ""
         return Trial(number, recipe, outcome, verdict=reason), ()
@@ -107,67 +114,6 @@ def _trial(
 def _candidate(artifact: Artifact, recipe: Recipe, number: int, outcome: Measured) -> Candidate:
     size = artifact.model_bytes
     return Candidate(number, recipe, artifact.digest, artifact.kind, size, outcome.metrics, not outcome.not_measured)
-
-
-def _measured(
-    desk: Desk, artifact: Artifact, baseline: Reference, number: int, recipe: Recipe, others: Sequence[Candidate]
-) -> Outcome:
-    """Measures a candidate, cheapest metric first, until it is decided that it cannot win."""
-    metrics: dict[str, Measurement] = {}
-    left_out: dict[str, str] = {}
-    reference = artifact if desk.plan.baseline == NO_BASELINE else baseline.artifact
-    for metric in desk.plan.metrics:
-        hopeless = _hopeless(desk, baseline, metrics, number, others)
-        if hopeless:
-            left_out |= dict.fromkeys(metric.keys, hopeless)
-            continue
-        match measure(desk, metric, artifact, reference, number):
-            case Values(metrics=found):
-                metrics |= found
-            case Unavailable(reason=reason):
-                left_out |= dict.fromkeys(metric.keys, reason)
-            case Failed() as failed:
-                return failed
-    return Measured(artifact.digest, metrics, left_out)
-
-
-def _hopeless(
-    desk: Desk, baseline: Reference, metrics: dict[str, Measurement], number: int, others: Sequence[Candidate]
-) -> str:
-    """Returns why a candidate can no longer win; empty while it can."""
-    plan = desk.plan
-    if plan.search.measure == "all" or plan.output.keep != "best" or not plan.chooses:
-        return ""
-    for judgement in judge(plan.constraints, metrics, baseline.metrics):
-        if judgement.holds is Holds.NO:
-            return f"breaks {judgement.text}"
-    if not plan.objectives or any(objective.key not in metrics for objective in plan.objectives):
-        return ""
-    rivals = _feasible(desk, baseline, others)
-    own = Candidate(number, Recipe(), "", "", 0, metrics, False)
-    for rival in rivals:
-        if all(_behind(desk, index, own, rival) for index in range(len(plan.objectives))):
-            keys = ", ".join(objective.key for objective in plan.objectives)
-            return f"{keys}: shown worse than {rival.name}"
-    return ""
-
-
-def _behind(desk: Desk, index: int, own: Candidate, rival: Candidate) -> bool:
-    objective = desk.plan.objectives[index]
-    places = standings_of(objective, [own, rival])
-    return places[rival.trial].beats(places[own.trial])
-
-
-def _feasible(desk: Desk, baseline: Reference, others: Sequence[Candidate]) -> list[Candidate]:
-    known = list(others)
-    if desk.plan.baseline != NO_BASELINE:
-        known.append(baseline.candidate)
-    holds = []
-    for candidate in known:
-        judged = judge(desk.plan.constraints, candidate.metrics, baseline.metrics)
-        if candidate.complete and all(j.holds is Holds.YES for j in judged):
-            holds.append(candidate)
-    return holds
 
 
 def _learn(

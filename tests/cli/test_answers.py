@@ -11,19 +11,7 @@ import pytest
 
 from tests.cli.conftest import WORKFLOW, Command
 
-HEAVY = {
-    "pydantic",
-    "numpy",
-    "onnx",
-    "onnxruntime",
-    "onnx_ir",
-    "optuna",
-    "scipy",
-    "torch",
-    "diskcache",
-    "huggingface_hub",
-    "ruamel",
-}
+HEAVY = set("pydantic numpy onnx onnxruntime onnx_ir optuna scipy torch diskcache huggingface_hub ruamel".split())
 
 
 def test_help_imports_nothing_heavy() -> None:

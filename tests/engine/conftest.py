@@ -1,4 +1,4 @@
-"""A plugin of misbehaving passes, installed for one test."""
+"""A plugin of misbehaving passes and a vague metric, installed for one test."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ import os
 from pathlib import Path
 
 from olivelike.contracts.artifact import Manifest
+from olivelike.contracts.metric import Cost, Metric, MetricConfig, ValueSpec
+from olivelike.contracts.outcome import Measurement
 from olivelike.contracts.passes import Pass, PassConfig
 from olivelike.contracts.plugin import Plugin
 
@@ -115,7 +117,28 @@ class Refuses(Pass[Nothing]):
         raise AssertionError("a pass that refuses is not run")
 
 
+class Pace(MetricConfig):
+    rounds: int = 1
+
+
+class Vague(Metric[Pace]):
+    """A time of 4 ms whose interval halves with each longer measurement."""
+
+    name, config, cost = "vague", Pace, Cost.RUNS
+
+    def values(self, config):
+        return (ValueSpec("ms", "ms", "lower"),)
+
+    def longer(self, config):
+        return Pace(rounds=config.rounds + 1)
+
+    def measure(self, candidate, reference, config, context):
+        half = 4.0 / 2**config.rounds
+        return {"ms": Measurement(4.0, "ms", "lower", 4.0 - half, 4.0 + half, config.rounds)}
+
+
 PLUGIN = Plugin(
+    metrics={"vague": "bad_passes:Vague"},
     passes={
         "raises": "bad_passes:Raises",
         "returns_nothing": "bad_passes:ReturnsNothing",

@@ -260,3 +260,28 @@ def test_a_rebuild_says_what_differs(job: Job, tmp_path: Path) -> None:
     again = rebuild(tmp_path / "out" / "olivelike.lock.json", None, "", Settings(str(tmp_path / "c2")))
     assert any("source model changed" in line for line in again.differences)
     assert any("model differs" in line for line in again.differences)
+
+
+@pytest.mark.usefixtures("bad_passes")
+@pytest.mark.parametrize(
+    ("bound", "status", "rounds"), [("4.9 ms", "feasible", 3), ("4.1 ms", "undecided", 4), ("7 ms", "feasible", 1)]
+)
+def test_an_undecided_candidate_is_measured_longer(job: Job, bound: str, status: str, rounds: int) -> None:
+    job["metrics"] = {"vague": {"type": "vague"}, "size": {"type": "size"}}
+    job["constraints"] = [{"metric": "vague", "at_most": bound}]
+    job["passes"] = [{"dynamic_quant": {}}]
+    report = run(job)
+    assert report.status == status
+    [row] = report.contract.trials
+    assert row.outcome.metrics["vague.ms"].n == rounds  # type: ignore[union-attr]
+
+
+@pytest.mark.usefixtures("bad_passes")
+def test_one_trial_is_made_and_not_measured_longer_when_the_time_is_up(job: Job) -> None:
+    job["metrics"] = {"vague": {"type": "vague"}}
+    job["constraints"] = [{"metric": "vague", "at_most": "4.9 ms"}]
+    job["objectives"] = []
+    job["passes"] = [{"dynamic_quant": {}}]
+    job["search"] = {"time_limit": "0.001 s"}
+    report = run(job)
+    assert (len(report.contract.trials), report.status) == (1, "undecided")

@@ -1,0 +1,1 @@
+"""Tests that need torch; without it they are skipped by name."""
