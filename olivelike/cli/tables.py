@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, assert_never
 
@@ -20,29 +20,22 @@ if TYPE_CHECKING:
     from rich.table import Table
 
 
-def report_lines(report: Report, console: Console) -> Iterator[str]:
-    """Yields a report as text: the table of trials, then the choice and why."""
-    from rich.table import Table
+TABLE_WIDTH = 140
+"""The narrowest terminal in which a table of trials is readable."""
 
+
+def report_lines(report: Report, console: Console) -> Iterator[str]:
+    """Yields a report as text: every trial with its verdict, then the choice and why."""
     names = list(report.baseline.metrics) or sorted({n for t in report.trials for n in _metrics(t)})
     shown = _worth_showing(names, report)
-    table = Table(box=None, header_style="bold", pad_edge=False)
-    for column in ("", "recipe", *shown, "verdict"):
-        table.add_column(column, overflow="fold")
-    if report.baseline.metrics:
-        table.add_row("", "baseline", *(measured_text(report.baseline.metrics[name]) for name in shown), "")
-    told = varying(report.trials)
-    for trial in report.trials:
-        found = _metrics(trial)
-        cells = [measured_text(found[name]) if name in found else "-" for name in shown]
-        table.add_row(str(trial.number), recipe_text(trial, told), *cells, trial.verdict)
-    yield from _drawn(table, console)
+    rows = list(_rows(report, shown))
+    yield from _as_table(rows, shown, console) if console.width >= TABLE_WIDTH else _as_list(rows, shown)
     yield ""
     yield f"{report.status.value}: {report.why}"
     for choice in report.chosen:
         values = ", ".join(f"{name} {measured_text(found)}" for name, found in choice.metrics.items() if name in shown)
         what = "the baseline" if choice.trial < 0 else f"trial {choice.trial} ({choice.recipe})"
-        yield f"chosen: {what}: {values}" if values else f"chosen: {what}"
+        yield f"{_label(report)}: {what}: {values}" if values else f"{_label(report)}: {what}"
         if choice.path:
             yield f"written to {choice.path}"
     for note in report.notes:
@@ -50,6 +43,44 @@ def report_lines(report: Report, console: Console) -> Iterator[str]:
     cost = report.cost
     cached = f"{cost.steps_cached} steps and {cost.measurements_cached} measurements from the cache"
     yield f"{cost.seconds:.1f} s: {cost.steps_run} steps and {cost.measurements_run} measurements run, {cached}"
+
+
+def _label(report: Report) -> str:
+    return "closest" if report.status.exit_code else "chosen"
+
+
+def _rows(report: Report, shown: Sequence[str]) -> Iterator[list[str]]:
+    """Yields number, recipe, values and verdict of the baseline and of every trial."""
+    if report.baseline.metrics:
+        yield ["", f"baseline ({report.baseline.name})", *_cells(report.baseline.metrics, shown), ""]
+    told = varying(report.trials)
+    for trial in report.trials:
+        yield [str(trial.number), recipe_text(trial, told), *_cells(_metrics(trial), shown), trial.verdict]
+
+
+def _cells(found: Mapping[str, Measurement], shown: Sequence[str]) -> list[str]:
+    return [measured_text(found[name]) if name in found else "-" for name in shown]
+
+
+def _as_table(rows: Sequence[Sequence[str]], shown: Sequence[str], console: Console) -> Iterator[str]:
+    from rich.table import Table
+
+    table = Table(box=None, header_style="bold", pad_edge=False)
+    for column in ("", "recipe", *shown, "verdict"):
+        table.add_column(column, overflow="fold")
+    for row in rows:
+        table.add_row(*map(escaped, row))
+    yield from _drawn(table, console)
+
+
+def _as_list(rows: Sequence[Sequence[str]], shown: Sequence[str]) -> Iterator[str]:
+    """Yields two lines for each row, for narrow terminals: what it is, and what was found of it."""
+    for number, recipe, *values, verdict in rows:
+        yield f"{number:>3} {recipe}"
+        told = [f"{name} {value}" for name, value in zip(shown, values, strict=True) if value != "-"]
+        yield "    " + ", ".join(told)
+        if verdict:
+            yield f"    {verdict}"
 
 
 def varying(trials: Sequence[Trial]) -> set[tuple[str, str]]:
@@ -102,7 +133,7 @@ def plan_lines(plan: Plan, found: Preview, console: Console) -> Iterator[str]:
     for column in ("", "recipe", "steps cached", "measurements cached"):
         table.add_column(column, overflow="fold")
     for look in found.recipes:
-        table.add_row(look.label, str(look.recipe), _cached(look.steps), _cached(look.measurements))
+        table.add_row(look.label, escaped(str(look.recipe)), _cached(look.steps), _cached(look.measurements))
     yield from _drawn(table, console)
     for note in plan.notes:
         yield f"note: {note}"
@@ -190,6 +221,13 @@ def entries_json(found: Sequence[Entry]) -> list[JsonObject]:
         }
         for entry in found
     ]
+
+
+def escaped(text: str) -> str:
+    """Returns text that a table shows as it is; square brackets are markup to it otherwise."""
+    from rich.markup import escape
+
+    return escape(text)
 
 
 def _drawn(table: Table, console: Console) -> Iterator[str]:

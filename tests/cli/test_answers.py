@@ -9,9 +9,14 @@ from pathlib import Path
 
 import pytest
 
+import olivelike
+from olivelike.digest import Json
 from tests.cli.conftest import WORKFLOW, Command
 
-HEAVY = set("pydantic numpy onnx onnxruntime onnx_ir optuna scipy torch diskcache huggingface_hub ruamel".split())
+HEAVY = {
+    *("pydantic", "numpy", "onnx", "onnxruntime", "onnx_ir", "optuna"),
+    *("scipy", "torch", "diskcache", "huggingface_hub", "ruamel"),
+}
 
 
 def test_help_imports_nothing_heavy() -> None:
@@ -132,6 +137,19 @@ def test_the_table_names_every_trial_with_its_verdict(command: Command, folder: 
     assert any(line.startswith("written to ") for line in lines)
     assert f"small: 3 trials at most\n[1/3] " in ended.err  # noqa: F541
     del folder
+
+
+def test_a_narrow_terminal_gets_a_list_instead_of_a_table(job: dict[str, Json]) -> None:
+    from rich.console import Console
+
+    from olivelike.cli.tables import report_lines
+
+    report = olivelike.run(job).contract
+    narrow = list(report_lines(report, Console(width=80)))
+    assert narrow[0].strip() == "baseline (input)"
+    assert any(line.startswith("    size.bytes ") for line in narrow)
+    wide = list(report_lines(report, Console(width=200)))
+    assert wide[0].split() == ["recipe", "size.bytes", "accuracy.top1", "verdict"]
 
 
 def test_validate_says_how_the_file_was_read(command: Command, folder: Path) -> None:
