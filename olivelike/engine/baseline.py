@@ -60,13 +60,32 @@ def set_baseline(desk: Desk, source: Artifact) -> Reference:
     """
     if desk.plan.baseline == NO_BASELINE:
         return Reference(source, Recipe(), Measured(source.digest, {}))
-    recipe = Recipe()
-    if desk.plan.baseline != INPUT:
-        recipe = first_choices(desk, desk.plan.baseline)
+    recipe, notes = _recipe(desk, source)
     made = run_recipe(desk, source, recipe, BASELINE)
     if not isinstance(made, Made):
-        return Reference(source, recipe, Failed(made.reason, made.step))
-    return Reference(made.artifact, recipe, _measured(desk, made.artifact))
+        return Reference(source, recipe, Failed(made.reason, made.step), notes)
+    return Reference(made.artifact, recipe, _measured(desk, made.artifact), notes)
+
+
+def _recipe(desk: Desk, source: Artifact) -> tuple[Recipe, tuple[str, ...]]:
+    """Returns how the baseline is made, and what the user should know of it.
+
+    An input of a kind that no metric can measure (a PyTorch folder) gives way to the output of the first step that makes a
+    measurable one, with its first choices.
+    """
+    if desk.plan.baseline != INPUT:
+        return first_choices(desk, desk.plan.baseline), ()
+    measurable = {kind for metric in desk.plan.metrics if metric.metric.runs for kind in metric.metric.kinds}
+    if not measurable or source.kind in measurable:
+        return Recipe(), ()
+    steps = desk.plan.space.draw(FirstChoices()).steps
+    for number, step in enumerate(steps, start=1):
+        if desk.pass_named(step.pass_name).produces in measurable:
+            note = f"the input is of the kind {source.kind}, which cannot be measured: the baseline is what {step.name} makes"
+            return Recipe(steps[:number]), (note,)
+    return Recipe(), (
+        f"the input is of the kind {source.kind}, which cannot be measured, and no step makes another kind",
+    )
 
 
 def first_choices(desk: Desk, last: str) -> Recipe:

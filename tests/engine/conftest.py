@@ -117,6 +117,18 @@ class Refuses(Pass[Nothing]):
         raise AssertionError("a pass that refuses is not run")
 
 
+class Captures(Pass[Nothing]):
+    """Makes an ONNX model of a Hugging Face folder."""
+
+    name, config, accepts = "captures", Nothing, frozenset({"hf"})
+
+    def run(self, source, out, config, context):
+        from olivelike.testing import models
+
+        models.save(models.mlp(hidden=256), out)
+        return Manifest("onnx", {"model": "model.onnx"})
+
+
 class Pace(MetricConfig):
     rounds: int = 1
 
@@ -140,6 +152,7 @@ class Vague(Metric[Pace]):
 PLUGIN = Plugin(
     metrics={"vague": "bad_passes:Vague"},
     passes={
+        "captures": "bad_passes:Captures",
         "raises": "bad_passes:Raises",
         "returns_nothing": "bad_passes:ReturnsNothing",
         "writes_garbage": "bad_passes:WritesGarbage",

@@ -22,6 +22,15 @@ def run(job: Job, *overrides: str, ship_closest: bool = False) -> olivelike.Repo
     return olivelike.run(job, overrides=overrides, ship_closest=ship_closest)
 
 
+def hugging_face_folder(folder: Path) -> Path:
+    """Writes a folder as Transformers saves one: a configuration and weights in safetensors."""
+    header = b'{"w":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}}'
+    folder.mkdir()
+    (folder / "config.json").write_text("{}")
+    (folder / "model.safetensors").write_bytes(len(header).to_bytes(8, "little") + header + bytes(4))
+    return folder
+
+
 def test_the_smaller_model_that_keeps_the_accuracy_wins(job: Job, tmp_path: Path) -> None:
     report = run(job)
     assert report.status == "feasible"
@@ -285,3 +294,45 @@ def test_one_trial_is_made_and_not_measured_longer_when_the_time_is_up(job: Job)
     job["search"] = {"time_limit": "0.001 s"}
     report = run(job)
     assert (len(report.contract.trials), report.status) == (1, "undecided")
+
+
+@pytest.mark.usefixtures("bad_passes")
+def test_an_input_that_cannot_be_measured_gives_way_to_what_the_first_capturing_step_makes(
+    job: Job, tmp_path: Path
+) -> None:
+    job["model"] = {"path": str(hugging_face_folder(tmp_path / "hf"))}
+    job["passes"] = [{"captures": {}}, *cast("list[Json]", job["passes"])]
+    report = run(job)
+    assert report.status == "feasible"
+    assert report.best.recipe == ("captures", "dynamic_quant")
+    assert any("the baseline is what captures makes" in note for note in report.contract.notes)
+
+
+def test_a_pass_that_does_not_take_the_input_s_kind_is_a_refusal(job: Job, tmp_path: Path) -> None:
+    job["model"] = {"path": str(hugging_face_folder(tmp_path / "hf"))}
+    report = run(job)
+    assert report.status == "failed"
+    assert "dynamic_quant takes onnx, got hf" in report.contract.why
+
+
+@pytest.mark.parametrize("strategy", ["single", "grid", "random", "tpe", "auto"])
+def test_every_strategy_ends_in_a_model_that_holds(job: Job, strategy: str) -> None:
+    job["search"] = {"strategy": strategy, "max_trials": 5}
+    report = run(job)
+    assert report.status == "feasible"
+    steps = [str(row["steps"]) + str(row["number"]) for row in report.to_dicts()]
+    assert len(steps) == len(set(steps)) == (1 if strategy == "single" else 3)
+
+
+def test_a_search_without_improvement_stops(job: Job) -> None:
+    job["search"] = {"no_improvement": 1}
+    job["passes"] = [{"name": "quantize", "one_of": [{"dynamic_quant": {}}, "none", {"float16": {}}]}]
+    assert len(run(job).contract.trials) == 2
+
+
+def test_a_target_that_is_not_present_is_built_for_and_never_run_on(job: Job) -> None:
+    job["target"] = {"device": "npu", "providers": ["qnn"], "present": False}
+    report = run(job)
+    assert report.status == "undecided"
+    trial = report.contract.trials[0]
+    assert "not present" in trial.outcome.not_measured["accuracy.top1"]  # type: ignore[union-attr]
