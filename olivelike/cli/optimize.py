@@ -39,6 +39,13 @@ class LogFormat(StrEnum):
 
 
 Level = Annotated[LogLevel, typer.Option("--log-level", help="How much is logged to standard error.")]
+WorkflowLevel = Annotated[
+    LogLevel | None,
+    typer.Option(
+        "--log-level", help="How much is logged to standard error; by default what the workflow's run.log says."
+    ),
+]
+DEFAULT_LEVEL = "warning"
 Format = Annotated[LogFormat, typer.Option("--log-format", help="Text, or one JSON event a line.")]
 
 
@@ -56,7 +63,7 @@ def run(
         Path | None, typer.Option("--locked", help="Rebuild what a lock file describes and say what differs.")
     ] = None,
     output: Annotated[str, typer.Option("--output", "-o", help="With --locked: where the rebuilt bundle goes.")] = "",
-    log_level: Level = LogLevel.WARNING,
+    log_level: WorkflowLevel = None,
     log_format: Format = LogFormat.TEXT,
     debug: Debug = False,
 ) -> int:
@@ -65,7 +72,7 @@ def run(
     from olivelike.cli import render
     from olivelike.engine.session import Settings, run_workflow
 
-    render.start_logging(log_level.value, log_format.value)
+    render.start_logging(log_level.value if log_level else DEFAULT_LEVEL, log_format.value)
     if locked is not None:
         return _rebuild(locked, workflow, output, cache_dir, json, log_format)
     if workflow is None:
@@ -73,6 +80,8 @@ def run(
     from olivelike.engine.opened import open_workflow
 
     opened = open_workflow(workflow, overrides or ())
+    if opened.plan.run.log and log_level is None:
+        render.start_logging(opened.plan.run.log, log_format.value)
     with render.progress(log_format.value) as listener:
         report, _, _ = run_workflow(opened, Settings(cache_dir, ship_closest), listener)
     render.answer(report, as_json=json)

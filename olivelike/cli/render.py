@@ -104,10 +104,15 @@ def validated(plan: Plan, *, as_json: bool) -> None:
     if as_json:
         document({"valid": True, "workflow": plan.name, "recipes": count, "notes": list(plan.notes)})
         return
-    many = "a continuous range of recipes" if count < 0 else f"{count} recipe" + ("" if count == 1 else "s")
-    say(f"{plan.name} is valid: {many}, {len(plan.metrics)} metrics, {len(plan.constraints)} constraints")
+    many = "a continuous range of recipes" if count < 0 else _counted(count, "recipe")
+    goals = f"{_counted(len(plan.metrics), 'metric')}, {_counted(len(plan.constraints), 'constraint')}"
+    say(f"{plan.name} is valid: {many}, {goals}")
     for note in plan.notes:
         say(f"note: {note}")
+
+
+def _counted(count: int, noun: str) -> str:
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
 
 
 def planned(plan: Plan, found: Preview, *, as_json: bool) -> None:

@@ -176,7 +176,7 @@ def description_lines(what: Description) -> Iterator[str]:
         yield ""
         yield "parameters:"
     for parameter in what.parameters:
-        yield f"  {parameter.name}: {parameter.type} = {parameter.default}"
+        yield f"  {parameter.name}: {parameter.type.replace('`', '')} = {parameter.default}"
         if parameter.meaning:
             yield f"      {parameter.meaning}"
 

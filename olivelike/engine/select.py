@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from olivelike.contracts.outcome import Measurement
+from olivelike.contracts.outcome import Measurement, Paired
 from olivelike.contracts.recipe import Recipe
 from olivelike.contracts.report import Status
 from olivelike.engine.judge import Holds, Judgement, Metrics, Standing, is_paired, judge, standing
@@ -138,17 +138,17 @@ def pareto(
 
 def _best(pool: Sequence[Candidate], objectives: Sequence[Objective]) -> tuple[Candidate, str, dict[int, str]]:
     """Returns the best of a pool, why, and for each other one why it is behind."""
-    left, because, behind = list(pool), [], {}
+    left, leaders, behind = list(pool), [], {}
     for objective in objectives:
-        before = left
-        left, text = _front(objective, left)
+        before, left = left, _front(objective, left)
+        leaders.append((objective, left[0]))
         for candidate in before:
             if candidate not in left:
                 behind[candidate.trial] = f"behind on {objective.key}: {_distance(objective, candidate, left[0])}"
-        because.append(text)
         if len(left) == 1:
-            return left[0], "; ".join(because), behind
-    winner = min(left, key=lambda c: (c.bytes, len(c.recipe.steps), c.recipe.order, c.trial))
+            break
+    winner = min(left, key=_order)
+    because = [_lead(objective, winner, leader) for objective, leader in leaders]
     for candidate in left:
         if candidate is not winner:
             behind[candidate.trial] = f"ties with {winner.name}; {_tie_break(winner, candidate)}"
@@ -160,14 +160,20 @@ def _best(pool: Sequence[Candidate], objectives: Sequence[Objective]) -> tuple[C
     return winner, "; ".join(text for text in because if text), behind
 
 
-def _front(objective: Objective, pool: Sequence[Candidate]) -> tuple[list[Candidate], str]:
+def _front(objective: Objective, pool: Sequence[Candidate]) -> list[Candidate]:
     """Returns the candidates not shown worse than the best one in an objective, the best first."""
     places = standings_of(objective, pool)
     best = min(pool, key=lambda c: (places[c.trial].interval.value, _order(c)))
     left = [c for c in pool if places[best.trial].ties(places[c.trial]) or _within(objective, c, best)]
-    left.sort(key=lambda c: (places[c.trial].interval.value, _order(c)))
-    verb = "lowest" if objective.minimize else "highest"
-    return left, f"{verb} {objective.key}, {_described(best.metrics[objective.key])}"
+    return sorted(left, key=lambda c: (places[c.trial].interval.value, _order(c)))
+
+
+def _lead(objective: Objective, winner: Candidate, leader: Candidate) -> str:
+    """Returns how the winner stands in an objective: the best, or not shown worse than the best."""
+    found = _described(winner.metrics[objective.key])
+    if winner is leader:
+        return f"{'lowest' if objective.minimize else 'highest'} {objective.key}, {found}"
+    return f"{objective.key} {found}, not shown worse than {leader.name}"
 
 
 def _within(objective: Objective, candidate: Candidate, best: Candidate) -> bool:
@@ -228,7 +234,12 @@ def _order(candidate: Candidate) -> tuple[int, int, bytes, int]:
 
 
 def _described(measurement: Measurement) -> str:
+    """Returns a value with what comparisons rest on: its ratio to the baseline where there is one, else its interval."""
     unit = "" if measurement.unit == "1" else f" {measurement.unit}"
-    if measurement.low == measurement.high:
-        return f"{measurement.value:.4g}{unit}"
-    return f"{measurement.value:.4g}{unit} [{measurement.low:.4g}, {measurement.high:.4g}]"
+    text = f"{measurement.value:.4g}{unit}"
+    match measurement.versus:
+        case Paired(kind="ratio", interval=ratio):
+            return f"{text}, {ratio.value:.3f} [{ratio.low:.3f}, {ratio.high:.3f}] of the baseline's"
+        case _:
+            exact = measurement.low == measurement.high
+            return text if exact else f"{text} [{measurement.low:.4g}, {measurement.high:.4g}]"

@@ -48,8 +48,8 @@ def desk_for(opened: Opened, settings: Settings, listener: Listener = ignore) ->
     plan = opened.plan
     if plan.output.path:
         require_ours(plan.folder / plan.output.path)
-    root = default_root(settings.cache_dir or plan.run.cache, os.environ, Path.cwd())
-    store = open_store(root)
+    written = str(plan.folder / plan.run.cache) if plan.run.cache else ""
+    store = open_store(default_root(settings.cache_dir or written, os.environ, Path.cwd()))
     executor = opened.registry.executor_named(plan.run.executor)(WORKER, plan.run.workers)
     try:
         with store.lease():

@@ -9,11 +9,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Literal, TypeAlias
+from typing import Literal, TypeAlias, cast
 
 from pydantic import BaseModel
-from pydantic_core import PydanticUndefined
 
+from olivelike.digest import JsonObject
+from olivelike.plan.type_text import type_text
 from olivelike.registry import Registry
 
 CatalogKind: TypeAlias = Literal["passes", "metrics"]
@@ -78,30 +79,13 @@ def describe(registry: Registry, kind: CatalogKind, name: str) -> Description:
 
 def parameters(config: type[BaseModel]) -> Iterator[Parameter]:
     """Yields the parameters of a configuration in order of declaration."""
-    for name, info in config.model_fields.items():
-        default = info.get_default(call_default_factory=True, validated_data={})
-        shown = "required" if default is PydanticUndefined else _shown(default)
-        yield Parameter(name, type_text(info.annotation), shown, " ".join((info.description or "").split()))
-
-
-def type_text(annotation: object) -> str:
-    """Returns a declared type as a reader would write it.
-
-    >>> type_text(tuple[str, ...]), type_text(Literal["a", "b"])
-    ('tuple[str, ...]', "'a' | 'b'")
-    """
-    origin = getattr(annotation, "__origin__", None)
-    if origin is Literal:
-        return " | ".join(repr(value) for value in annotation.__args__)  # type: ignore[attr-defined]
-    if isinstance(annotation, type) and origin is None:
-        return annotation.__name__
-    return str(annotation).replace("typing.", "").replace("pydantic.types.", "")
-
-
-def _shown(default: object) -> str:
-    if isinstance(default, BaseModel):
-        return json.dumps(default.model_dump(mode="json"))
-    return json.dumps(list(default) if isinstance(default, tuple) else default, default=str)
+    schema = cast("JsonObject", config.model_json_schema())
+    definitions = cast("JsonObject", schema.get("$defs", {}))
+    required = cast("list[str]", schema.get("required", []))
+    for name, each in cast("dict[str, JsonObject]", schema.get("properties", {})).items():
+        default = "required" if name in required else json.dumps(each.get("default"), ensure_ascii=False)
+        meaning = " ".join(str(each.get("description", "")).split())
+        yield Parameter(name, type_text(each, definitions), default, meaning)
 
 
 def _first_line(reference: str) -> str:

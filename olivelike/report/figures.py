@@ -17,7 +17,7 @@ def measured_text(measurement: Measurement) -> str:
     text = value_text(measurement.value, measurement.unit)
     match measurement.versus:
         case Paired(kind="ratio", interval=ratio):
-            return f"{text} ({speed_text(ratio.value)})"
+            return f"{text} ({speed_text(ratio.value if measurement.better == 'lower' else 1 / ratio.value)})"
         case Paired(interval=gap):
             return f"{text} ({gap.value:+.4f})"
         case _:

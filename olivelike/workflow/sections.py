@@ -55,7 +55,7 @@ class ModelSection(OpenSection):
 
     file: str = ""
     revision: str = ""
-    task: str = ""
+    task: Annotated[str, NotBuilt] = ""
     load: Annotated[dict[str, JsonValue], NotBuilt] = Field(default={})
     io: dict[str, JsonValue] = Field(default={})
     example_inputs: Annotated[JsonValue, NotBuilt] = ""

@@ -150,7 +150,7 @@ def test_the_quickstart_holds(schema: JsonObject) -> None:
 @pytest.mark.parametrize(
     "text",
     [
-        "model: {hub: org/m, revision: abc, task: t, io: {inputs: {a: {shape: [n, 3], type: float32}}}}",
+        "model: {hub: org/m, revision: abc, file: onnx/model.onnx}",
         "model: {path: m}\nx-mine: {a: 1}",
         "model: {path: m}\ntargets: {laptop: {device: cpu, providers: [cpu, {openvino: {device_type: GPU}}]}}\ntarget: laptop",
         "model: {path: m}\ndata: {c: {script: user.py, call: f, args: {n: 1}, use: [calibration]}}",

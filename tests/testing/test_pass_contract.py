@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 
 from olivelike.contracts.artifact import Artifact, Manifest
+from olivelike.contracts.carry import deliver
 from olivelike.contracts.passes import Pass, PassConfig, PassContext
 from olivelike.onnxfile.read import read_model
 from olivelike.testing import models
 from olivelike.testing.pass_contract import PassContract
-from olivelike_passes.carry import deliver
 
 
 class NoConfig(PassConfig):

@@ -8,12 +8,12 @@ from pathlib import Path
 from pydantic import Field
 
 from olivelike.contracts.artifact import Artifact, Manifest
+from olivelike.contracts.carry import deliver, keep
 from olivelike.contracts.passes import Pass, PassConfig, PassContext
 from olivelike.contracts.target import Target
 from olivelike.errors import RefusedError, fail
 from olivelike.onnxfile.external import model_files
 from olivelike.onnxfile.read import opset, read_model, read_structure
-from olivelike_passes.carry import deliver, keep
 from olivelike_passes.header import restore_header, unite_imports
 from olivelike_passes.weights import free_weights
 

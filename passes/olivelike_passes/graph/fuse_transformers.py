@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Literal
 from pydantic import Field
 
 from olivelike.contracts.artifact import Artifact, Manifest
+from olivelike.contracts.carry import deliver
 from olivelike.contracts.passes import Pass, PassConfig, PassContext
 from olivelike.contracts.target import Target
 from olivelike.errors import RefusedError, fail
 from olivelike.onnxfile.read import read_model, read_structure
 from olivelike.onnxfile.walk import nodes
-from olivelike_passes.carry import deliver
 from olivelike_passes.header import restore_header, unite_imports
 from olivelike_passes.holds import quantized_operators
 from olivelike_passes.runtime import quiet

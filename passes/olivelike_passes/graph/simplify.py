@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from olivelike.contracts.artifact import Artifact, Manifest
+from olivelike.contracts.carry import deliver, keep
 from olivelike.contracts.passes import Pass, PassConfig, PassContext
 from olivelike.onnxfile.external import model_files
 from olivelike.onnxfile.read import read_model, read_structure
 from olivelike.onnxfile.write import write_model
-from olivelike_passes.carry import deliver, keep
 from olivelike_passes.header import restore_header, unite_imports
 from olivelike_passes.holds import has_half
 from olivelike_passes.runtime import SaveTo, open_session, quiet

@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from olivelike.contracts.artifact import Artifact, Manifest
+from olivelike.contracts.carry import deliver
 from olivelike.contracts.passes import Pass, PassConfig, PassContext
 from olivelike.contracts.target import Target
 from olivelike.onnxfile.read import read_structure
 from olivelike.onnxfile.walk import tensors
-from olivelike_passes.carry import deliver
 from olivelike_passes.header import restore_header
 from olivelike_passes.holds import has_half, quantized_operators
 from olivelike_passes.naming import matching, unmatched

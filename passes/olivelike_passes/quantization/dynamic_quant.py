@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Literal
 
 from olivelike.contracts.artifact import Artifact, Manifest
+from olivelike.contracts.carry import deliver
 from olivelike.contracts.passes import Pass, PassConfig, PassContext
 from olivelike.contracts.target import Target
 from olivelike.onnxfile.read import read_structure
-from olivelike_passes.carry import deliver
 from olivelike_passes.header import restore_header
 from olivelike_passes.naming import matching
 from olivelike_passes.prepare import prepared

@@ -9,11 +9,11 @@ from typing import Literal
 from pydantic import Field
 
 from olivelike.contracts.artifact import Artifact, Manifest
+from olivelike.contracts.carry import deliver
 from olivelike.contracts.data import DataName
 from olivelike.contracts.passes import Auxiliary, Pass, PassConfig, PassContext
 from olivelike.contracts.target import Target
 from olivelike.onnxfile.read import read_structure
-from olivelike_passes.carry import deliver
 from olivelike_passes.header import restore_header
 from olivelike_passes.naming import matching
 from olivelike_passes.prepare import prepared

@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from olivelike.contracts.artifact import Artifact, Manifest
+from olivelike.contracts.carry import deliver, keep
 from olivelike.onnxfile.read import read_model
 from olivelike.testing import models
-from olivelike_passes.carry import deliver, keep
 
 
 def with_companion(folder: Path) -> Artifact:
