@@ -122,12 +122,14 @@ class Measured:
     Attributes:
         artifact: digest of the candidate.
         metrics: `name.value` to measurement.
-        not_measured: `name` to the reason why it was left out.
+        not_measured: `name.value` to the reason why it was left out: the candidate could not win any more.
+        unavailable: `name.value` to the reason why it cannot be measured here at all.
     """
 
     artifact: str
     metrics: Mapping[str, Measurement]
     not_measured: Mapping[str, str] = field(default_factory=dict)
+    unavailable: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

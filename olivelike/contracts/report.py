@@ -61,9 +61,9 @@ class Trial:
             "verdict": self.verdict,
         }
         match self.outcome:
-            case Measured(artifact=artifact, metrics=metrics, not_measured=left_out):
+            case Measured(artifact=artifact, metrics=metrics, not_measured=left_out, unavailable=unavailable):
                 result |= {"outcome": "measured", "digest": f"sha256:{artifact}", "metrics": metrics_json(metrics)}
-                result["not_measured"] = dict(left_out)
+                result["not_measured"] = {**unavailable, **left_out}
             case Refused(reason=reason, step=step):
                 result |= {"outcome": "refused", "reason": reason, "step": step}
             case Failed(reason=reason, step=step, log=log):

@@ -10,11 +10,11 @@ from olivelike.contracts.outcome import Failed, Measured, Measurement, Outcome
 from olivelike.contracts.recipe import Recipe
 from olivelike.contracts.space import Choice, Domain, ForkSpace
 from olivelike.digest import Json
+from olivelike.engine.candidate import BASELINE, Candidate
 from olivelike.engine.desk import Desk
 from olivelike.engine.measure import Unavailable, Values, measure
-from olivelike.engine.select import BASELINE, Candidate
 from olivelike.engine.step import Made, run_recipe
-from olivelike.errors import InputError
+from olivelike.errors import InputError, fail
 from olivelike.plan.model import INPUT, NO_BASELINE
 
 
@@ -23,15 +23,17 @@ class Reference:
     """The measured baseline.
 
     Attributes:
-        artifact: what candidates are compared with; the input where the workflow asks for no baseline.
+        artifact: what candidates are compared with; the input where there is no baseline.
         recipe: how it was made from the input.
         outcome: measured or failed.
+        usable: whether candidates can be compared with it and it can be handed out itself.
         notes: what the user should know of it.
     """
 
     artifact: Artifact
     recipe: Recipe
     outcome: Outcome
+    usable: bool
     notes: tuple[str, ...] = ()
 
     @property
@@ -47,45 +49,60 @@ class Reference:
     @property
     def candidate(self) -> Candidate:
         """The baseline as it stands in selection: handed out when nothing beats it."""
-        complete = isinstance(self.outcome, Measured) and not self.outcome.not_measured
         size = self.artifact.model_bytes
-        return Candidate(BASELINE, self.recipe, self.digest, self.artifact.kind, size, self.metrics, complete)
+        return Candidate(BASELINE, self.recipe, self.digest, self.artifact.kind, size, self.metrics, True)
 
 
 def set_baseline(desk: Desk, source: Artifact) -> Reference:
-    """Makes and measures the baseline that the plan names.
+    """Makes the baseline that the plan names, and measures it where there is anything to choose.
+
+    A baseline that fails ends no run: candidates go without comparison then, and constraints that compare stay open.
 
     Raises:
         InputError: the data do not fit the model; found here because the baseline is the first to read them.
     """
     if desk.plan.baseline == NO_BASELINE:
-        return Reference(source, Recipe(), Measured(source.digest, {}))
-    recipe, notes = _recipe(desk, source)
+        return Reference(source, Recipe(), Measured(source.digest, {}), False)
+    recipe, notes = baseline_recipe(desk, source)
     made = run_recipe(desk, source, recipe, BASELINE)
     if not isinstance(made, Made):
-        return Reference(source, recipe, Failed(made.reason, made.step), notes)
-    return Reference(made.artifact, recipe, _measured(desk, made.artifact), notes)
+        return _failed(source, recipe, Failed(made.reason, made.step), notes)
+    if not desk.plan.chooses:
+        return Reference(made.artifact, recipe, Measured(made.artifact.digest, {}), True, notes)
+    outcome = _measured(desk, made.artifact)
+    if isinstance(outcome, Failed):
+        return _failed(made.artifact, recipe, outcome, notes)
+    return Reference(made.artifact, recipe, outcome, True, notes)
 
 
-def _recipe(desk: Desk, source: Artifact) -> tuple[Recipe, tuple[str, ...]]:
+def _failed(artifact: Artifact, recipe: Recipe, failed: Failed, notes: tuple[str, ...]) -> Reference:
+    note = f"OL505 the baseline cannot be measured, so nothing is compared with it: {failed.reason}"
+    return Reference(artifact, recipe, failed, False, (*notes, note))
+
+
+def baseline_recipe(desk: Desk, source: Artifact) -> tuple[Recipe, tuple[str, ...]]:
     """Returns how the baseline is made, and what the user should know of it.
 
     An input of a kind that no metric can measure (a PyTorch folder) gives way to the output of the first step that makes a
-    measurable one, with its first choices.
+    measurable one of it, with its first choices.
+
+    Raises:
+        InputError: OL112, no step makes anything measurable of the input.
     """
     if desk.plan.baseline != INPUT:
         return first_choices(desk, desk.plan.baseline), ()
     measurable = {kind for metric in desk.plan.metrics if metric.metric.runs for kind in metric.metric.kinds}
     if not measurable or source.kind in measurable:
         return Recipe(), ()
-    steps = desk.plan.space.draw(FirstChoices()).steps
+    steps, kind = desk.plan.space.draw(FirstChoices()).steps, source.kind
     for number, step in enumerate(steps, start=1):
-        if desk.pass_named(step.pass_name).produces in measurable:
+        work = desk.pass_named(step.pass_name)
+        kind = work.produces if kind in work.accepts else kind
+        if kind in measurable:
             note = f"the input is of the kind {source.kind}, which cannot be measured: the baseline is what {step.name} makes"
             return Recipe(steps[:number]), (note,)
-    return Recipe(), (
-        f"the input is of the kind {source.kind}, which cannot be measured, and no step makes another kind",
-    )
+    claim = f"the input is of the kind {source.kind}, which cannot be measured, and no step makes another of it"
+    raise fail(InputError, "OL112", claim, path="passes", hint="begin with a pass that captures the model")
 
 
 def first_choices(desk: Desk, last: str) -> Recipe:
@@ -111,15 +128,15 @@ class FirstChoices:
 
 def _measured(desk: Desk, artifact: Artifact) -> Outcome:
     metrics: dict[str, Measurement] = {}
-    left_out: dict[str, str] = {}
+    unavailable: dict[str, str] = {}
     for metric in desk.plan.metrics:
         match measure(desk, metric, artifact, artifact, BASELINE):
             case Values(metrics=found):
                 metrics |= found
             case Unavailable(reason=reason):
-                left_out |= dict.fromkeys(metric.keys, reason)
+                unavailable |= dict.fromkeys(metric.keys, reason)
             case Failed(input=wrong) as failed:
                 if wrong:
                     raise InputError(*wrong)
                 return failed
-    return Measured(artifact.digest, metrics, left_out)
+    return Measured(artifact.digest, metrics, {}, unavailable)

@@ -10,11 +10,12 @@ from olivelike.contracts.artifact import Artifact
 from olivelike.contracts.outcome import Failed, Measured, Measurement, Outcome
 from olivelike.contracts.recipe import Recipe
 from olivelike.engine.baseline import Reference
+from olivelike.engine.candidate import Candidate
 from olivelike.engine.desk import Desk
-from olivelike.engine.judge import Holds, judge
+from olivelike.engine.judge import Holds, Metrics, judge
 from olivelike.engine.measure import Unavailable, Values, measure
-from olivelike.engine.select import Candidate, standings_of
-from olivelike.plan.model import NO_BASELINE, MetricPlan
+from olivelike.engine.select import is_behind
+from olivelike.plan.model import MetricPlan, Plan
 
 ROUNDS = 3
 """How often an undecided candidate is measured again, each time longer."""
@@ -41,6 +42,7 @@ def measure_until_decided(field: Field, artifact: Artifact, number: int) -> Outc
     """Measures a candidate as far as the answer needs it."""
     metrics: dict[str, Measurement] = {}
     left_out: dict[str, str] = {}
+    unavailable: dict[str, str] = {}
     for metric in field.desk.plan.metrics:
         if hopeless := _hopeless(field, metrics, number):
             left_out |= dict.fromkeys(metric.keys, hopeless)
@@ -49,17 +51,16 @@ def measure_until_decided(field: Field, artifact: Artifact, number: int) -> Outc
             case Values(metrics=found):
                 metrics |= found
             case Unavailable(reason=reason):
-                left_out |= dict.fromkeys(metric.keys, reason)
+                unavailable |= dict.fromkeys(metric.keys, reason)
             case Failed() as failed:
                 return failed
     if not left_out:
         metrics |= _longer(field, metrics, artifact, number)
-    return Measured(artifact.digest, metrics, left_out)
+    return Measured(artifact.digest, metrics, left_out, unavailable)
 
 
 def _measure(field: Field, metric: MetricPlan, artifact: Artifact, number: int) -> Values | Unavailable | Failed:
-    reference = artifact if field.desk.plan.baseline == NO_BASELINE else field.baseline.artifact
-    return measure(field.desk, metric, artifact, reference, number)
+    return measure(field.desk, metric, artifact, field.baseline.artifact if field.baseline.usable else artifact, number)
 
 
 def _hopeless(field: Field, metrics: Mapping[str, Measurement], number: int) -> str:
@@ -74,23 +75,26 @@ def _hopeless(field: Field, metrics: Mapping[str, Measurement], number: int) -> 
         return ""
     own = Candidate(number, Recipe(), "", "", 0, metrics, False)
     for rival in _feasible(field):
-        if all(_behind(field, index, own, rival) for index in range(len(plan.objectives))):
+        if all(is_behind(objective, own, rival) for objective in plan.objectives):
             keys = ", ".join(objective.key for objective in plan.objectives)
             return f"{keys}: shown worse than {rival.name}"
     return ""
 
 
-def _behind(field: Field, index: int, own: Candidate, rival: Candidate) -> bool:
-    places = standings_of(field.desk.plan.objectives[index], [own, rival])
-    return places[rival.trial].beats(places[own.trial])
-
-
 def _feasible(field: Field) -> list[Candidate]:
     known = list(field.others)
-    if field.desk.plan.baseline != NO_BASELINE:
+    if field.baseline.usable:
         known.append(field.baseline.candidate)
-    constraints, base = field.desk.plan.constraints, field.baseline.metrics
-    return [c for c in known if c.complete and all(j.holds is Holds.YES for j in judge(constraints, c.metrics, base))]
+    plan, base = field.desk.plan, field.baseline.metrics
+    return [c for c in known if _is_feasible(plan, c, base)]
+
+
+def _is_feasible(plan: Plan, candidate: Candidate, baseline: Metrics) -> bool:
+    if not candidate.complete or any(objective.key not in candidate.metrics for objective in plan.objectives):
+        return False
+    if plan.output.kind not in {"", candidate.kind}:
+        return False
+    return all(j.holds is Holds.YES for j in judge(plan.constraints, candidate.metrics, baseline))
 
 
 def _longer(

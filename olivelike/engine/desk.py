@@ -5,17 +5,25 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from math import inf, isfinite
+from time import monotonic
 
+from olivelike.contracts.artifact import Manifest
 from olivelike.contracts.data import DataSpec
 from olivelike.contracts.passes import AnyPass
 from olivelike.contracts.ports import Executor
 from olivelike.contracts.space import Limits
 from olivelike.digest import JsonObject
 from olivelike.engine.events import Event, Listener, ignore
-from olivelike.engine.ledger import Ledger, Turns
+from olivelike.engine.ledger import Flights, Ledger, Turns
 from olivelike.plan.model import Plan
 from olivelike.registry import Registry
+from olivelike.sources.closure import script_files
 from olivelike.store.port import Store
+
+NO_LIMITS = Limits()
+GRACE = 10.0
+"""Seconds that a task may run on after the search's time is up."""
 
 
 @dataclass(frozen=True)
@@ -28,10 +36,10 @@ class Desk:
         store: where artifacts and records are.
         executor: how tasks reach workers.
         data: the plan's data entries, their files in the store.
-        scripts: user's scripts as written in metric configs to the digest of the artifact that holds them.
         runtime: the runtime's fingerprint (build and CPU features).
         machine: this machine's fingerprint.
         listener: told of everything that happens.
+        deadline: the monotonic time at which the search's time is up.
     """
 
     plan: Plan
@@ -39,12 +47,13 @@ class Desk:
     store: Store
     executor: Executor
     data: Mapping[str, DataSpec]
-    scripts: Mapping[str, str]
     runtime: JsonObject
     machine: JsonObject
     listener: Listener = ignore
+    deadline: float = inf
     ledger: Ledger = field(default_factory=Ledger)
     turns: Turns = field(default_factory=Turns)
+    flights: Flights = field(default_factory=Flights)
     log: logging.Logger = field(default_factory=lambda: logging.getLogger("olivelike.engine"))
 
     def pass_named(self, name: str) -> type[AnyPass]:
@@ -55,12 +64,21 @@ class Desk:
         """Tells the listener what happens."""
         self.listener(event)
 
-    @property
-    def default_limits(self) -> Limits:
-        """The limits of a task that names none."""
-        return self.plan.run.limits
+    def script(self, name: str) -> str:
+        """Takes a user's script, as written in a configuration, into the store and returns its artifact's digest.
 
-    def limits(self, own: Limits) -> Limits:
-        """Returns a step's limits, each default where the step names none."""
-        default = self.default_limits
-        return Limits(min(own.seconds, default.seconds), min(own.bytes, default.bytes))
+        Raises:
+            InputError: OL209, it is missing or no Python.
+        """
+        return self.store.ingest(script_files(self.plan.folder / name), Manifest("script")).digest
+
+    def limits(self, own: Limits = NO_LIMITS) -> Limits:
+        """Returns what a task may take: its step's own limits, the workflow's where the step names none.
+
+        No task runs on for long after the search's time is up, so that a hang cannot outlast it.
+        """
+        default = self.plan.run.limits
+        seconds = own.seconds if isfinite(own.seconds) else default.seconds
+        memory = own.bytes if isfinite(own.bytes) else default.bytes
+        left = max(self.deadline - monotonic(), 0.0) + GRACE
+        return Limits(min(seconds, left), memory)

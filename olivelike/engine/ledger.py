@@ -1,12 +1,13 @@
-"""The ledger of a run: what ran, what the cache served, and how many workers it took. Safe to write from several threads."""
+"""What the threads of a run share: the ledger of what ran, whose turn it is, and what is being done right now."""
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager
 from threading import Lock
 
+from olivelike.contracts.outcome import Failed
 from olivelike.contracts.report import Cost
 
 
@@ -32,6 +33,31 @@ class Ledger:
             self._counts["measurements_cached"],
             workers,
         )
+
+
+class Flights:
+    """Keeps a piece of work from being done twice at once, and remembers within a run what failed."""
+
+    def __init__(self) -> None:
+        self._locks: defaultdict[str, Lock] = defaultdict(Lock)
+        self._failures: dict[str, Failed] = {}
+        self._lock = Lock()
+
+    @contextmanager
+    def of(self, key: str) -> Iterator[None]:
+        """Holds a key: whoever comes second waits, and then finds what the first one did."""
+        with self._lock:
+            lock = self._locks[key]
+        with lock:
+            yield
+
+    def note(self, key: str, failed: Failed) -> None:
+        """Remembers a failure for the rest of the run."""
+        self._failures[key] = failed
+
+    def failure(self, key: str) -> Failed | None:
+        """Returns the failure noted under a key, if any."""
+        return self._failures.get(key)
 
 
 class Turns:

@@ -65,7 +65,7 @@ def measure_task(desk: Desk, metric: MetricPlan, candidate: str, reference: str)
         reference=reference if metric.metric.compares else candidate,
         target=desk.plan.target,
         data={metric.data: desk.data[metric.data]} if metric.data else {},
-        scripts={script: desk.scripts[script] for script in metric.scripts},
+        scripts={script: desk.script(script) for script in metric.scripts},
     )
 
 
@@ -81,7 +81,7 @@ def _fresh(desk: Desk, metric: MetricPlan, task: MeasureTask, ingredients: JsonO
     desk.tell(StepStarted(trial, metric.name))
     start = monotonic()
     with desk.turns.alone() if metric.metric.timed else desk.turns.shared():
-        reply = desk.executor.run(task.to_json(), desk.default_limits)
+        reply = desk.executor.run(task.to_json(), desk.limits())
     seconds = monotonic() - start
     desk.ledger.count("measurements_run")
     found = _found(desk, metric, ingredients, reply.value, seconds) if isinstance(reply, Answer) else reply

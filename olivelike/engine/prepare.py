@@ -28,13 +28,11 @@ class Prepared:
         source: the model.
         revision: what pins it (hub commit, package version).
         data: the plan's data entries with the digests of their files.
-        scripts: user's scripts of metric configs to the digest of the artifact that holds them.
     """
 
     source: Artifact
     revision: Mapping[str, Json]
     data: Mapping[str, DataSpec]
-    scripts: Mapping[str, str]
 
 
 def prepare(plan: Plan, store: Store) -> Prepared:
@@ -46,8 +44,7 @@ def prepare(plan: Plan, store: Store) -> Prepared:
     check_target(plan)
     source, revision = _source(plan, store)
     data = {name: _data(entry, plan.folder, store) for name, entry in plan.data.items()}
-    scripts = {name: _script(plan.folder / name, store) for name in _scripts(plan)}
-    return Prepared(source, revision, data, scripts)
+    return Prepared(source, revision, data)
 
 
 def check_target(plan: Plan) -> None:
@@ -70,6 +67,7 @@ def check_files(plan: Plan) -> None:
     """
     problems: list[Problem] = []
     checks: list[Callable[[], object]] = [lambda: check_target(plan)]
+    checks += [partial(script_files, plan.folder / name) for metric in plan.metrics for name in metric.scripts]
     checks += [partial(data_files, entry.reader(), entry.config, plan.folder) for entry in plan.data.values()]
     if plan.model.source.key != "hub":
         checks.append(lambda: _fetched(plan))
@@ -142,10 +140,6 @@ def _data(entry: DataPlan, folder: Path, store: Store) -> DataSpec:
     if entry.prepare:
         spec = replace(spec, prepare={**spec.prepare, "files": _script(folder / entry.prepare, store)})
     return spec
-
-
-def _scripts(plan: Plan) -> list[str]:
-    return sorted({script for metric in plan.metrics for script in metric.scripts})
 
 
 def _script(path: Path, store: Store) -> str:

@@ -8,15 +8,16 @@ from time import monotonic
 
 from olivelike.contracts.artifact import Artifact
 from olivelike.contracts.outcome import Failed, Measured, Refused
+from olivelike.contracts.recipe import Recipe
 from olivelike.contracts.report import Baseline, Chosen, Report, Status, Trial
 from olivelike.digest import JsonObject
 from olivelike.engine.baseline import Reference, set_baseline
+from olivelike.engine.candidate import BASELINE, Candidate
 from olivelike.engine.desk import Desk
 from olivelike.engine.events import RunEnded, RunStarted
-from olivelike.engine.select import BASELINE, Candidate, Selection, pareto, select
+from olivelike.engine.select import Selection, pareto, select
 from olivelike.engine.trials import Trials, run_trials
 from olivelike.errors import InputError
-from olivelike.plan.model import NO_BASELINE
 
 
 def run(desk: Desk, source: Artifact) -> Report:
@@ -30,9 +31,14 @@ def run(desk: Desk, source: Artifact) -> Report:
         InputError: the data do not fit the model.
     """
     start = monotonic()
+    desk = replace(desk, deadline=start + desk.plan.search.time_limit)
     desk.tell(RunStarted(desk.plan.name, expected_trials(desk)))
-    baseline = set_baseline(desk, source)
-    trials = run_trials(desk, source, baseline, start)
+    try:
+        baseline = set_baseline(desk, source)
+        trials = run_trials(desk, source, baseline, start)
+    except KeyboardInterrupt:  # while the baseline was made: there is no trial yet
+        baseline = Reference(source, Recipe(), Measured(source.digest, {}), False)
+        trials = Trials(interrupted=True)
     report = _conclude(desk, baseline, trials)
     report = replace(report, cost=desk.ledger.cost(monotonic() - start, desk.executor.started))
     desk.tell(RunEnded(report))
@@ -63,8 +69,6 @@ def _conclude(desk: Desk, baseline: Reference, trials: Trials) -> Report:
     )
     if trials.interrupted:
         return replace(report, status=Status.INTERRUPTED, why="interrupted; the same command again resumes")
-    if isinstance(baseline.outcome, Failed):
-        return replace(report, why=f"OL505 the baseline cannot be measured: {baseline.outcome.reason}")
     measured = [trial for trial in trials.done if isinstance(trial.outcome, Measured)]
     if not measured:
         wrong = [p for t in trials.done if isinstance(t.outcome, Failed) for p in t.outcome.input]
@@ -79,11 +83,10 @@ def _conclude(desk: Desk, baseline: Reference, trials: Trials) -> Report:
 
 
 def _selected(desk: Desk, report: Report, baseline: Reference, trials: Trials) -> Report:
-    kind = desk.plan.output.kind or _produced(trials)
-    candidates = list(trials.candidates)
-    if desk.plan.baseline != NO_BASELINE and isinstance(baseline.outcome, Measured):
+    plan, candidates = desk.plan, list(trials.candidates)
+    if baseline.usable and (plan.output.kind or baseline.artifact.kind in {c.kind for c in candidates}):
         candidates.append(baseline.candidate)
-    selection = select(candidates, baseline.metrics, desk.plan.constraints, desk.plan.objectives, kind)
+    selection = select(candidates, baseline.metrics, plan.constraints, plan.objectives, plan.output.kind)
     picked = _picked(desk, selection)
     chosen = tuple(_chosen(desk, candidate, selection, rank) for rank, candidate in enumerate(picked))
     judged = tuple(
@@ -112,12 +115,6 @@ def _built(desk: Desk, trial: Trial) -> Chosen:
     artifact = desk.store.open(trial.outcome.artifact)
     why = "the one recipe that the workflow leaves"
     return Chosen(trial.number, trial.recipe, trial.outcome.metrics, artifact.kind, artifact.digest, why)
-
-
-def _produced(trials: Trials) -> str:
-    """Returns the kind that the last step produces: that of the candidate with the longest recipe."""
-    longest = max(trials.candidates, key=lambda c: len(c.recipe.steps))
-    return longest.kind
 
 
 def _first_reason(trials: tuple[Trial, ...]) -> str:

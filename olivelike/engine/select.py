@@ -5,57 +5,34 @@ The answer is a function of the measurements alone: the same measurements always
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from olivelike.contracts.outcome import Measurement, Paired
-from olivelike.contracts.recipe import Recipe
 from olivelike.contracts.report import Status
+from olivelike.engine.candidate import BASELINE, Candidate
 from olivelike.engine.judge import Holds, Judgement, Metrics, Standing, is_paired, judge, standing
+from olivelike.engine.wording import distance, lead, tie_break
 from olivelike.plan.model import Constraint, Objective
-
-BASELINE = -1
-
-
-@dataclass(frozen=True, slots=True)
-class Candidate:
-    """A measured model that may be handed out.
-
-    Attributes:
-        trial: the trial's number; -1 for the baseline.
-        recipe: how it was made; empty for the input.
-        artifact: digest.
-        kind: artifact kind.
-        bytes: size of its files.
-        metrics: what was measured.
-        complete: whether every metric was measured.
-    """
-
-    trial: int
-    recipe: Recipe
-    artifact: str
-    kind: str
-    bytes: int
-    metrics: Metrics
-    complete: bool
-
-    @property
-    def name(self) -> str:
-        """How reports name it."""
-        return "the baseline" if self.trial == BASELINE else f"trial {self.trial}"
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What selection found of one candidate."""
+    """What selection found of one candidate.
+
+    Attributes:
+        candidate: whom it is about.
+        judgements: one for each constraint.
+        missing: objectives that were not measured.
+    """
 
     candidate: Candidate
     judgements: tuple[Judgement, ...]
+    missing: tuple[str, ...]
 
     @property
     def feasible(self) -> bool:
-        """Every constraint holds and everything was measured."""
-        return self.candidate.complete and all(j.holds is Holds.YES for j in self.judgements)
+        """Every constraint holds, every objective is known, and nothing was left out because it could not win."""
+        return self.candidate.complete and not self.missing and all(j.holds is Holds.YES for j in self.judgements)
 
     @property
     def broken(self) -> tuple[Judgement, ...]:
@@ -66,6 +43,24 @@ class Verdict:
     def open(self) -> tuple[Judgement, ...]:
         """The constraints that are left open."""
         return tuple(j for j in self.judgements if j.holds is Holds.OPEN)
+
+    @property
+    def undecided(self) -> bool:
+        """Nothing rules the candidate out, but not all is known."""
+        return not self.broken and bool(self.open or self.missing or not self.candidate.complete)
+
+    @property
+    def lacks(self) -> str:
+        """What keeps the candidate from being feasible."""
+        texts = [j.text for j in (self.broken or self.open)] or [f"{key}: not measured" for key in self.missing]
+        return "; ".join(texts) or "not everything was measured"
+
+    @property
+    def rejection(self) -> str:
+        """One line for the report; empty where the trial itself says what was left out."""
+        if self.broken:
+            return "; ".join(f"breaks {j.text}" for j in self.broken)
+        return f"undecided: {self.lacks}" if self.candidate.complete else ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +85,7 @@ def select(
     baseline: Metrics,
     constraints: Sequence[Constraint],
     objectives: Sequence[Objective],
-    kind: str,
+    kind: str = "",
 ) -> Selection:
     """Selects the model to hand out.
 
@@ -99,24 +94,24 @@ def select(
         baseline: the baseline's measurements.
         constraints: what must hold.
         objectives: what is to be made best, by priority.
-        kind: only an artifact of this kind can win.
+        kind: only an artifact of this kind can win; empty for any.
     """
-    of_kind = [candidate for candidate in candidates if candidate.kind == kind]
-    verdicts = [Verdict(c, judge(constraints, c.metrics, baseline)) for c in of_kind]
-    pool = [v.candidate for v in verdicts if v.feasible and all(o.key in v.candidate.metrics for o in objectives)]
-    lines = {v.candidate.trial: _rejection(v) for v in verdicts if not v.feasible}
+    of_kind = [candidate for candidate in candidates if kind in {"", candidate.kind}]
+    verdicts = [Verdict(c, judge(constraints, c.metrics, baseline), _missing(c, objectives)) for c in of_kind]
+    pool = [v.candidate for v in verdicts if v.feasible]
+    lines = {v.candidate.trial: v.rejection for v in verdicts if not v.feasible}
+    lines |= {c.trial: f"of the kind {c.kind}, asked for {kind}" for c in candidates if c not in of_kind}
     if not pool:
         return _nothing(verdicts, lines)
-    ranked: list[Candidate] = []
-    why = ""
-    while pool:
-        best, because, behind = _best(pool, objectives)
-        if not ranked:
-            why = because
-            lines |= behind | {best.trial: f"chosen: {because}"}
-        ranked.append(best)
-        pool.remove(best)
-    return Selection(Status.FEASIBLE, tuple(ranked), why, lines)
+    winner, why, behind = _best(pool, objectives)
+    ranked = [winner]
+    while pool := [candidate for candidate in pool if candidate is not ranked[-1]]:
+        ranked.append(_best(pool, objectives)[0])
+    return Selection(Status.FEASIBLE, tuple(ranked), why, lines | behind | {winner.trial: f"chosen: {why}"})
+
+
+def _missing(candidate: Candidate, objectives: Sequence[Objective]) -> tuple[str, ...]:
+    return tuple(objective.key for objective in objectives if objective.key not in candidate.metrics)
 
 
 def pareto(
@@ -144,41 +139,40 @@ def _best(pool: Sequence[Candidate], objectives: Sequence[Objective]) -> tuple[C
         leaders.append((objective, left[0]))
         for candidate in before:
             if candidate not in left:
-                behind[candidate.trial] = f"behind on {objective.key}: {_distance(objective, candidate, left[0])}"
+                behind[candidate.trial] = f"behind on {objective.key}: {distance(objective, candidate, left[0])}"
         if len(left) == 1:
             break
     winner = min(left, key=_order)
-    because = [_lead(objective, winner, leader) for objective, leader in leaders]
+    because = [lead(objective, winner, leader) for objective, leader in leaders]
     for candidate in left:
         if candidate is not winner:
-            behind[candidate.trial] = f"ties with {winner.name}; {_tie_break(winner, candidate)}"
+            behind[candidate.trial] = f"ties with {winner.name}; {tie_break(winner, candidate)}"
     if len(left) > 1:
         names = ", ".join(str(c.trial) if c.trial != BASELINE else "the baseline" for c in left if c is not winner)
         because.append(
-            f"ties with {names}, and {_tie_break(winner, min((c for c in left if c is not winner), key=_order))}"
+            f"ties with {names}, and {tie_break(winner, min((c for c in left if c is not winner), key=_order))}"
         )
     return winner, "; ".join(text for text in because if text), behind
 
 
 def _front(objective: Objective, pool: Sequence[Candidate]) -> list[Candidate]:
-    """Returns the candidates not shown worse than the best one in an objective, the best first."""
+    """Returns the candidates that none other is shown to beat in an objective, the best first."""
     places = standings_of(objective, pool)
-    best = min(pool, key=lambda c: (places[c.trial].interval.value, _order(c)))
-    left = [c for c in pool if places[best.trial].ties(places[c.trial]) or _within(objective, c, best)]
+    left = [c for c in pool if not any(is_behind(objective, c, rival, places) for rival in pool)]
     return sorted(left, key=lambda c: (places[c.trial].interval.value, _order(c)))
 
 
-def _lead(objective: Objective, winner: Candidate, leader: Candidate) -> str:
-    """Returns how the winner stands in an objective: the best, or not shown worse than the best."""
-    found = _described(winner.metrics[objective.key])
-    if winner is leader:
-        return f"{'lowest' if objective.minimize else 'highest'} {objective.key}, {found}"
-    return f"{objective.key} {found}, not shown worse than {leader.name}"
+def is_behind(
+    objective: Objective, candidate: Candidate, rival: Candidate, places: Mapping[int, Standing] | None = None
+) -> bool:
+    """Whether a candidate is shown to be worse than a rival by more than the tolerance that the user gave."""
+    known = places or standings_of(objective, [candidate, rival])
+    return known[rival.trial].beats(known[candidate.trial]) and not _within(objective, candidate, rival)
 
 
-def _within(objective: Objective, candidate: Candidate, best: Candidate) -> bool:
-    """Whether a candidate is as good as the best one by the tolerance that the user gave."""
-    own, top = candidate.metrics[objective.key].value, best.metrics[objective.key].value
+def _within(objective: Objective, candidate: Candidate, rival: Candidate) -> bool:
+    """Whether a candidate is as good as a rival by the tolerance that the user gave."""
+    own, top = candidate.metrics[objective.key].value, rival.metrics[objective.key].value
     worse = own - top if objective.minimize else top - own
     return worse <= (abs(top) * objective.within if objective.within_relative else objective.within)
 
@@ -194,13 +188,12 @@ def standings_of(objective: Objective, pool: Sequence[Candidate]) -> dict[int, S
 
 def _nothing(verdicts: Sequence[Verdict], lines: dict[int, str]) -> Selection:
     candidates = [v for v in verdicts if v.candidate.trial != BASELINE] or list(verdicts)
-    undecided = [v for v in verdicts if not v.broken and (v.open or not v.candidate.complete)]
-    status = Status.UNDECIDED if undecided else Status.INFEASIBLE
     if not candidates:
         return Selection(Status.INFEASIBLE, (), "no candidate of the kind asked for", lines)
+    undecided = [v for v in candidates if v.undecided]
     closest = min(undecided or candidates, key=_distance_to_feasible)
-    missed = "; ".join(j.text for j in (closest.broken or closest.open)) or "not everything was measured"
-    return Selection(status, (closest.candidate,), f"{closest.candidate.name} comes closest: {missed}", lines)
+    status = Status.UNDECIDED if any(v.undecided for v in verdicts) else Status.INFEASIBLE
+    return Selection(status, (closest.candidate,), f"{closest.candidate.name} comes closest: {closest.lacks}", lines)
 
 
 def _distance_to_feasible(verdict: Verdict) -> tuple[float, int, bytes]:
@@ -208,38 +201,5 @@ def _distance_to_feasible(verdict: Verdict) -> tuple[float, int, bytes]:
     return excess, verdict.candidate.bytes, verdict.candidate.recipe.order
 
 
-def _rejection(verdict: Verdict) -> str:
-    if verdict.broken:
-        return "; ".join(f"breaks {j.text}" for j in verdict.broken)
-    if verdict.open and verdict.candidate.complete:
-        return "; ".join(f"undecided: {j.text}" for j in verdict.open)
-    return ""
-
-
-def _distance(objective: Objective, candidate: Candidate, best: Candidate) -> str:
-    own, top = candidate.metrics[objective.key], best.metrics[objective.key]
-    return f"{_described(own)} against {_described(top)} of {best.name}"
-
-
-def _tie_break(winner: Candidate, other: Candidate) -> str:
-    if winner.bytes != other.bytes:
-        return f"{winner.name} is smaller ({winner.bytes:,} against {other.bytes:,} bytes)"
-    if len(winner.recipe.steps) != len(other.recipe.steps):
-        return f"{winner.name} takes fewer steps"
-    return f"{winner.name} comes first in the canonical order of recipes"
-
-
 def _order(candidate: Candidate) -> tuple[int, int, bytes, int]:
     return candidate.bytes, len(candidate.recipe.steps), candidate.recipe.order, candidate.trial
-
-
-def _described(measurement: Measurement) -> str:
-    """Returns a value with what comparisons rest on: its ratio to the baseline where there is one, else its interval."""
-    unit = "" if measurement.unit == "1" else f" {measurement.unit}"
-    text = f"{measurement.value:.4g}{unit}"
-    match measurement.versus:
-        case Paired(kind="ratio", interval=ratio):
-            return f"{text}, {ratio.value:.3f} [{ratio.low:.3f}, {ratio.high:.3f}] of the baseline's"
-        case _:
-            exact = measurement.low == measurement.high
-            return text if exact else f"{text} [{measurement.low:.4g}, {measurement.high:.4g}]"

@@ -60,7 +60,6 @@ def desk_for(opened: Opened, settings: Settings, listener: Listener = ignore) ->
                 store=store,
                 executor=executor,
                 data=prepared.data,
-                scripts=prepared.scripts,
                 runtime=runtime_fingerprint(),
                 machine=machine_fingerprint(),
                 listener=listener,

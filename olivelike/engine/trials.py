@@ -14,11 +14,12 @@ from olivelike.contracts.ports import Exhausted, Score, Strategy
 from olivelike.contracts.recipe import Recipe
 from olivelike.contracts.report import Trial
 from olivelike.engine.baseline import Reference
+from olivelike.engine.candidate import Candidate
 from olivelike.engine.decide import Field, measure_until_decided
 from olivelike.engine.desk import Desk
 from olivelike.engine.events import TrialEnded
 from olivelike.engine.judge import Holds, judge, standing
-from olivelike.engine.select import Candidate, select
+from olivelike.engine.select import select
 from olivelike.engine.step import Made, run_recipe
 
 
@@ -45,8 +46,6 @@ def run_trials(desk: Desk, source: Artifact, baseline: Reference, start: float) 
     """
     trials = Trials()
     deadline = start + desk.plan.search.time_limit
-    if isinstance(baseline.outcome, Failed):
-        return trials
     strategy = _strategy(desk)
     pool = ThreadPoolExecutor(max_workers=desk.plan.run.workers, thread_name_prefix="trial")
     try:
@@ -153,8 +152,8 @@ def _score(desk: Desk, baseline: Reference, trial: Trial) -> Score:
 def _best_so_far(desk: Desk, baseline: Reference, trials: Trials) -> str:
     if not trials.candidates or not desk.plan.chooses:
         return ""
-    kind = desk.plan.output.kind or trials.candidates[0].kind
-    found = select(trials.candidates, baseline.metrics, desk.plan.constraints, desk.plan.objectives, kind)
+    plan = desk.plan
+    found = select(trials.candidates, baseline.metrics, plan.constraints, plan.objectives, plan.output.kind)
     if not found.ranked or found.status.exit_code:
         return ""
     best = found.ranked[0]

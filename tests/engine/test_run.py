@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import cast
 
@@ -13,6 +14,7 @@ from onnx import numpy_helper
 
 import olivelike
 from olivelike.digest import Json
+from olivelike.engine.opened import open_workflow
 from olivelike.errors import InputError
 
 Job = dict[str, Json]
@@ -308,11 +310,10 @@ def test_an_input_that_cannot_be_measured_gives_way_to_what_the_first_capturing_
     assert any("the baseline is what captures makes" in note for note in report.contract.notes)
 
 
-def test_a_pass_that_does_not_take_the_input_s_kind_is_a_refusal(job: Job, tmp_path: Path) -> None:
+def test_an_input_that_no_step_captures_is_refused_with_its_kind(job: Job, tmp_path: Path) -> None:
     job["model"] = {"path": str(hugging_face_folder(tmp_path / "hf"))}
-    report = run(job)
-    assert report.status == "failed"
-    assert "dynamic_quant takes onnx, got hf" in report.contract.why
+    with pytest.raises(InputError, match="kind hf, which cannot be measured"):
+        run(job)
 
 
 @pytest.mark.parametrize("strategy", ["single", "grid", "random", "tpe", "auto"])
@@ -335,4 +336,51 @@ def test_a_target_that_is_not_present_is_built_for_and_never_run_on(job: Job) ->
     report = run(job)
     assert report.status == "undecided"
     trial = report.contract.trials[0]
-    assert "not present" in trial.outcome.not_measured["accuracy.top1"]  # type: ignore[union-attr]
+    assert "not present" in trial.outcome.unavailable["accuracy.top1"]  # type: ignore[union-attr]
+
+
+def test_an_unavailable_metric_that_nothing_asks_for_rules_nobody_out(job: Job) -> None:
+    job["target"] = {"device": "npu", "providers": ["qnn"], "present": False}
+    job["constraints"] = []
+    report = run(job)
+    assert report.status == "feasible"
+    assert report.best.recipe == ("dynamic_quant",)
+
+
+@pytest.mark.usefixtures("bad_passes")
+def test_a_baseline_that_fails_ends_no_run(job: Job) -> None:
+    job["passes"] = [{"raises": {}}, {"dynamic_quant": {}}]
+    job["baseline"] = "raises"
+    job["constraints"] = [{"metric": "size", "at_most": "1 MB"}]
+    report = run(job)
+    assert report.contract.status.exit_code == 5
+    assert "OL506" in report.contract.why
+    assert any("OL505" in note for note in report.contract.notes)
+
+
+def test_a_workflow_without_goals_measures_nothing_but_its_one_recipe(job: Job) -> None:
+    job |= {"constraints": [], "objectives": [], "passes": [{"dynamic_quant": {}}]}
+    assert run(job).contract.cost.measurements_run == 2
+
+
+def test_a_step_s_own_limits_go_before_the_workflow_s(job: Job) -> None:
+    from olivelike.contracts.space import Limits
+    from olivelike.engine.session import Settings, desk_for
+
+    job["run"] = {**cast("Job", job["run"]), "limits": {"time": "3 s", "memory": "1 GiB"}}
+    with desk_for(open_workflow(job), Settings()) as (desk, _):
+        assert desk.limits(Limits(seconds=30)) == Limits(30, 1 << 30)
+        assert desk.limits() == Limits(3, 1 << 30)
+        late = replace(desk, deadline=0.0)
+        assert late.limits(Limits(seconds=30)).seconds < 30
+
+
+@pytest.mark.parametrize("within", ["10%", 0])
+def test_measuring_all_and_until_decided_give_the_same_winner(job: Job, tmp_path: Path, within: Json) -> None:
+    job["objectives"] = [{"minimize": "size", "within": within}]
+    winners = set()
+    for measure in ("all", "until_decided"):
+        job["search"] = {"measure": measure}
+        job["run"] = {"executor": "inline", "cache": str(tmp_path / measure)}
+        winners.add(run(job).contract.chosen[0].trial)
+    assert len(winners) == 1

@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 from olivelike.contracts.outcome import Interval, Measurement, Paired
 from olivelike.contracts.recipe import Recipe, RecipeStep
 from olivelike.contracts.report import Status
-from olivelike.engine.select import BASELINE, Candidate, pareto, select
+from olivelike.engine.candidate import BASELINE, Candidate
+from olivelike.engine.select import is_behind, pareto, select
 from olivelike.plan.model import Constraint, Objective, Rule
 
 FAST = Objective("latency.p50", minimize=True)
@@ -143,6 +144,18 @@ def test_the_winner_does_not_depend_on_the_order_of_the_trials(
     shuffled = candidates[:]
     rng.shuffle(shuffled)
     assert winner(*candidates) == winner(*shuffled)
+
+
+@given(st.lists(places, min_size=1, max_size=5), st.sampled_from([0.0, 0.1]))
+def test_who_is_beaten_by_a_feasible_rival_never_wins(
+    rows: list[tuple[float, float, float, int, int]], within: float
+) -> None:
+    objective = Objective("latency.p50", minimize=True, within=within, within_relative=True)
+    field = [candidate(i, r, spread=s, drop=d, size=z, steps=n) for i, (r, s, d, z, n) in enumerate(rows)]
+    chosen = winner(*field, objectives=(objective,))
+    feasible = [c for c, row in zip(field, rows, strict=True) if row[2] <= 0.01] + [baseline()]
+    best = next(c for c in [*field, baseline()] if c.trial == chosen)
+    assert not any(is_behind(objective, best, rival) for rival in feasible if rival is not best)
 
 
 @given(st.lists(places, min_size=1, max_size=4))
