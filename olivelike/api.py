@@ -92,7 +92,7 @@ class Best:
 
     def session(self) -> InferenceSession:
         """Loads it in ONNX Runtime, on the workflow's target with the workflow's options."""
-        from olivelike.evaluate.session import open_session
+        from olivelike.evaluate.sessions.session import open_session
 
         return open_session(self.artifact, self.target).runtime
 

@@ -6,11 +6,11 @@ from olivelike.contracts.plugin import Plugin
 
 PLUGIN = Plugin(
     metrics={
-        "accuracy": "olivelike.evaluate.accuracy:Accuracy",
-        "latency": "olivelike.evaluate.latency:Latency",
-        "parity": "olivelike.evaluate.parity:Parity",
-        "size": "olivelike.evaluate.size:Size",
-        "throughput": "olivelike.evaluate.throughput:Throughput",
+        "accuracy": "olivelike.evaluate.quality.accuracy:Accuracy",
+        "latency": "olivelike.evaluate.timing.latency:Latency",
+        "parity": "olivelike.evaluate.quality.parity:Parity",
+        "size": "olivelike.evaluate.resources.size:Size",
+        "throughput": "olivelike.evaluate.timing.throughput:Throughput",
     },
     sources={
         "hub": "olivelike.sources.hub:Hub",

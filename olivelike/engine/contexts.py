@@ -15,7 +15,7 @@ from olivelike.contracts.target import Target
 from olivelike.contracts.task import MeasureTask, StepTask
 from olivelike.digest import Json
 from olivelike.errors import InputError, fail
-from olivelike.evaluate.session import open_session
+from olivelike.evaluate.sessions.session import open_session
 from olivelike.registry import Registry, installed
 from olivelike.sources.calling import load_call
 from olivelike.sources.dataset import open_dataset

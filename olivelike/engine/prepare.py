@@ -13,7 +13,7 @@ from olivelike.contracts.data import DataSpec
 from olivelike.contracts.ports import Fetched
 from olivelike.digest import Json, JsonObject, digest_json
 from olivelike.errors import InputError, Problem, StoreError
-from olivelike.evaluate.providers import require_providers
+from olivelike.evaluate.sessions.providers import require_providers
 from olivelike.plan.model import DataPlan, Plan
 from olivelike.sources.closure import script_files
 from olivelike.sources.data_files import data_files, stored_config

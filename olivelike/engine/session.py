@@ -18,7 +18,7 @@ from olivelike.engine.events import Listener, ignore
 from olivelike.engine.opened import Opened
 from olivelike.engine.prepare import Prepared, prepare
 from olivelike.engine.run import run
-from olivelike.evaluate.fingerprint import machine_fingerprint, runtime_fingerprint
+from olivelike.evaluate.machine.fingerprint import machine_fingerprint, runtime_fingerprint
 from olivelike.store import open_store
 from olivelike.store.location import default_root
 

@@ -10,8 +10,8 @@ from olivelike.contracts.metric import Session
 from olivelike.contracts.passes import AnyPass
 from olivelike.contracts.task import StepTask
 from olivelike.errors import OlivelikeError, StepError, fail
-from olivelike.evaluate.random_feeds import random_feeds
-from olivelike.evaluate.session import open_session
+from olivelike.evaluate.sessions.random_feeds import random_feeds
+from olivelike.evaluate.sessions.session import open_session
 from olivelike.onnxfile.check import check_model_file, validate_graph
 from olivelike.store.port import Store
 

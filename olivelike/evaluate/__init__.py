@@ -1,1 +1,1 @@
-"""What is measured, one file per metric, and the session it is measured in."""
+"""What is measured: one file per metric, in a folder for each family, and what they stand on."""

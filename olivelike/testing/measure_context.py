@@ -12,8 +12,8 @@ from olivelike.contracts.data import Batch, Dataset, ScriptCall
 from olivelike.contracts.metric import Session, TensorInfo
 from olivelike.contracts.target import Target
 from olivelike.digest import digest_file, digest_tree, files_below
-from olivelike.evaluate.random_feeds import random_feeds
-from olivelike.evaluate.session import open_session
+from olivelike.evaluate.sessions.random_feeds import random_feeds
+from olivelike.evaluate.sessions.session import open_session
 
 if TYPE_CHECKING:
     from olivelike.contracts.data import Array

@@ -1,0 +1,135 @@
+"""The metric `accuracy`: the share of labelled samples that a classifier gets right."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Literal, TypeAlias
+
+from pydantic import PositiveInt
+
+from olivelike.contracts.artifact import Artifact
+from olivelike.contracts.data import Batch, ScriptCall
+from olivelike.contracts.metric import Cost, MeasureContext, Metric, MetricConfig, Session, ValueSpec
+from olivelike.contracts.outcome import Measurement, Paired, Unpaired
+from olivelike.errors import InputError, fail, nearest
+from olivelike.evaluate.quality.predictions import class_labels, rightly_classified
+from olivelike.evaluate.sessions.batches import batch_size, finite
+from olivelike.evaluate.statistics.intervals import matched_difference_interval, proportion_interval
+
+if TYPE_CHECKING:
+    from olivelike.contracts.data import Array
+    from olivelike.evaluate.quality.predictions import Labels, Right
+
+    Answer: TypeAlias = Callable[[Session, Batch, Labels], Array]
+
+
+class AccuracyConfig(MetricConfig):
+    """What counts as right."""
+
+    top_k: PositiveInt = 1
+    """A sample is right when its class is among so many of the highest scores."""
+    batch: PositiveInt = 64
+    """Samples in one run; a model with a fixed batch size gets its own. It changes results only of models that look at a
+    batch as a whole, as dynamic quantization does when it scales activations."""
+    output: str = ""
+    """The output that holds the scores (or class ids); the first one by default."""
+    postprocess: ScriptCall | Literal["none"] = "none"
+    """User's Python, called for each batch as `f(outputs, labels)`: `outputs` maps every output's name to its array,
+    `labels` are the class ids. It returns scores `[samples, classes]` in floating point, predicted class ids `[samples]` as
+    whole numbers, or booleans `[samples]` that say which samples are right."""
+
+
+class Accuracy(Metric[AccuracyConfig]):
+    """Top-k accuracy on labelled data, with Wilson's score interval.
+
+    Against the baseline, on the same samples, it gives the difference with an interval for matched pairs: only samples on
+    which the two models disagree carry information, so that a drop far smaller than the interval of the accuracy itself
+    can be shown. Number of threads and order of samples do not change it.
+    """
+
+    name = "accuracy"
+    config = AccuracyConfig
+    cost = Cost.DATASET
+    compares = True
+    data = "required"
+    needs_labels = True
+
+    def values(self, config: AccuracyConfig) -> tuple[ValueSpec, ...]:
+        """Returns `top1`, or `top5` and so on; a share, higher is better."""
+        return (ValueSpec(f"top{config.top_k}", "1", "higher"),)
+
+    def measure(
+        self, candidate: Artifact, reference: Artifact, config: AccuracyConfig, context: MeasureContext
+    ) -> Mapping[str, Measurement]:
+        """Classifies all samples with the candidate, and with the reference unless they are the same artifact.
+
+        Raises:
+            InputError: OL206 (no samples, no such output), OL207 or OL208 (labels), OL209 (answers of no use).
+            MeasureError: OL504, an output is not finite, or the model cannot be run.
+        """
+        right = _right(candidate, config, context)
+        share = proportion_interval(int(right.sum()), len(right))
+        versus = (
+            Unpaired()
+            if candidate.digest == reference.digest
+            else _difference(right, _right(reference, config, context))
+        )
+        measured = Measurement(share.value, "1", "higher", share.low, share.high, len(right), versus)
+        return {f"top{config.top_k}": measured}
+
+
+def _difference(candidate: Right, reference: Right) -> Paired:
+    gained, lost = int((candidate & ~reference).sum()), int((reference & ~candidate).sum())
+    return Paired("difference", matched_difference_interval(gained, lost, len(candidate)))
+
+
+def _right(model: Artifact, config: AccuracyConfig, context: MeasureContext) -> Right:
+    """Returns for each sample of the data whether the model gets it right, shape `[samples]`."""
+    import numpy as np
+
+    session = context.open(model)
+    dataset = context.data(session)
+    if not dataset.has_labels:
+        raise fail(InputError, "OL207", "the data have no labels", hint="name their column: `labels: COLUMN`")
+    answer = _answer(config, session, context)
+    size = batch_size(session, config.batch)
+    parts: list[Right] = []
+    for batch in dataset.batches(size):
+        labels = class_labels(batch.labels, batch.size)
+        parts.append(rightly_classified(answer(session, batch, labels), labels, config.top_k, _whose(config, session)))
+        context.progress(min(len(parts) * size / max(dataset.count, 1), 1.0))
+    if not parts:
+        raise fail(InputError, "OL206", "the data hold no samples", hint="give at least one labelled sample")
+    return np.concatenate(parts)
+
+
+def _answer(config: AccuracyConfig, session: Session, context: MeasureContext) -> Answer:
+    """Returns what turns a batch into scores, class ids or verdicts."""
+    if isinstance(config.postprocess, ScriptCall):
+        return _postprocessed(context.call(config.postprocess))
+    name = _output(config, session)
+    return lambda session, batch, labels: finite(session.run(batch.feeds, [name])[name], name)
+
+
+def _postprocessed(call: Callable[..., object]) -> Answer:
+    import numpy as np
+
+    def answer(session: Session, batch: Batch, labels: Labels) -> Array:
+        outputs = {name: finite(array, name) for name, array in session.run(batch.feeds).items()}
+        return finite(np.asarray(call(outputs, labels)), "of `postprocess`")
+
+    return answer
+
+
+def _output(config: AccuracyConfig, session: Session) -> str:
+    names = [info.name for info in session.outputs]
+    if config.output and config.output not in names:
+        claim = f"the model has no output {config.output!r}"
+        raise fail(InputError, "OL206", claim, path="output", hint=nearest(config.output, names))
+    return config.output or names[0]
+
+
+def _whose(config: AccuracyConfig, session: Session) -> str:
+    if isinstance(config.postprocess, ScriptCall):
+        return f"what {config.postprocess.call} returned"
+    return f"the output {_output(config, session)!r}"
