@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from enum import IntEnum
+from enum import Enum, IntEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Generic, Protocol, TypeVar
 
@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict
 
 from olivelike.contracts.artifact import Artifact
 from olivelike.contracts.data import Dataset
-from olivelike.contracts.outcome import Better, Measurement
+from olivelike.contracts.outcome import Better, Measurement, Value
 from olivelike.contracts.target import Target
 
 if TYPE_CHECKING:
@@ -35,6 +35,14 @@ class Cost(IntEnum):
     FREE = 0
     RUNS = 1
     DATASET = 2
+
+
+class Prospect(Enum):
+    """What a candidate's values so far mean for it: a metric that samples may stop once it is `OUT`, not before it is decided."""
+
+    OUT = "it can no longer win: a constraint is broken, or a rival is shown better on every objective"
+    OPEN = "the intervals leave a constraint open"
+    CLEAR = "every constraint on these values holds"
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +96,10 @@ class MeasureContext(Protocol):
     def scratch(self) -> Path:
         """An empty folder that is deleted afterwards."""
 
+    @property
+    def seconds_left(self) -> float:
+        """How much of the search's time is left; infinite where it has no limit."""
+
     def open(self, artifact: Artifact) -> Session:
         """Loads a model on the target.
 
@@ -98,6 +110,13 @@ class MeasureContext(Protocol):
 
     def data(self, session: Session) -> Dataset:
         """Opens the metric's data entry for a model; without one, random values from the model's signature."""
+
+    def prospect(self, values: Mapping[str, Measurement]) -> Prospect:
+        """Returns what some of the metric's values, by name, mean for the candidate.
+
+        May be asked as often as wanted where the intervals are valid at any time (`statistics.sequences`); an ordinary
+        interval may be asked about once, when sampling has ended.
+        """
 
     def call(self, script: object) -> Callable[..., object]:
         """Returns the user's function that a config names (a `ScriptCall`), its `args` bound."""
@@ -123,23 +142,18 @@ class Metric(ABC, Generic[MetricT]):
     """`required`, `optional` or `none`."""
     needs_labels: ClassVar[bool] = False
     kinds: ClassVar[frozenset[str]] = frozenset({"onnx"})
+    tools: ClassVar[tuple[str, ...]] = ()
+    """Distributions whose installed version is part of the key (`scikit-learn`)."""
 
     @abstractmethod
     def values(self, config: MetricT) -> tuple[ValueSpec, ...]:
         """Returns what it gives, the main value first."""
 
-    def longer(self, config: MetricT) -> MetricT:
-        """Returns a configuration that measures several times as long, for a candidate that is undecided.
-
-        The same configuration means that more time would tell no more.
-        """
-        return config
-
     @abstractmethod
     def measure(
         self, candidate: Artifact, reference: Artifact, config: MetricT, context: MeasureContext
-    ) -> Mapping[str, Measurement]:
-        """Measures the candidate; the keys are the names that `values` gave.
+    ) -> Mapping[str, Value]:
+        """Measures the candidate; the keys are the names that `values` gave. What cannot be given is `Undefined`, with why.
 
         Args:
             candidate: what to measure.

@@ -51,6 +51,7 @@ class Measurement:
         n: the number of samples (timed runs, labelled samples); 1 for an exact value.
         versus: the comparison with the baseline, sample by sample, where the metric makes one.
         details: more about the run (warm-up, machine noise), for the report only.
+        complete: False where measuring stopped early because nothing more was needed to rule the candidate out.
     """
 
     value: float
@@ -61,6 +62,7 @@ class Measurement:
     n: int
     versus: Paired | Unpaired = field(default_factory=Unpaired)
     details: Mapping[str, Json] = field(default_factory=dict)
+    complete: bool = True
 
     @classmethod
     def exact(cls, value: float, unit: str, better: Better) -> Measurement:
@@ -87,6 +89,8 @@ class Measurement:
             result["versus_baseline"] = {self.versus.kind: end.value, "low": end.low, "high": end.high}
         if self.details:
             result["details"] = dict(self.details)
+        if not self.complete:
+            result["complete"] = False
         return result
 
     @classmethod
@@ -101,11 +105,23 @@ class Measurement:
             n=cast("int", value["n"]),
             versus=_versus(value.get("versus_baseline")),
             details=cast("dict[str, Json]", value.get("details", {})),
+            complete=bool(value.get("complete", True)),
         )
 
     def is_finite(self) -> bool:
         """Whether value and interval are finite numbers."""
         return all(map(math.isfinite, (self.value, self.low, self.high)))
+
+
+@dataclass(frozen=True, slots=True)
+class Undefined:
+    """A value that cannot be given, and why: labels of one class only, too few runs for a percentile, all answers equal."""
+
+    reason: str
+
+
+Value: TypeAlias = Measurement | Undefined
+"""What a metric gives under each of its names: a measurement, or why there is none."""
 
 
 def _versus(value: Json) -> Paired | Unpaired:

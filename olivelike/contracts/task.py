@@ -87,6 +87,7 @@ class MeasureTask:
         data: the entry that the metric names; at most one.
         scripts: user's script as written in the config to the digest of the artifact that holds it.
         seed: the seed of resampling and of the order of runs.
+        goals: what the candidate's values are held against, so that sampling can end when that is decided; in no key.
     """
 
     store: str
@@ -99,6 +100,7 @@ class MeasureTask:
     data: Mapping[str, DataSpec] = field(default_factory=dict)
     scripts: Mapping[str, str] = field(default_factory=dict)
     seed: int = 0
+    goals: Mapping[str, Json] = field(default_factory=dict)
 
     def to_json(self) -> JsonObject:
         """Returns the task as it travels to a worker."""
@@ -114,6 +116,7 @@ class MeasureTask:
             "data": {name: spec.to_json() for name, spec in self.data.items()},
             "scripts": dict(self.scripts),
             "seed": self.seed,
+            "goals": dict(self.goals),
         }
 
     @classmethod
@@ -130,6 +133,7 @@ class MeasureTask:
             data=_data(value["data"]),
             scripts=cast("dict[str, str]", value["scripts"]),
             seed=cast("int", value["seed"]),
+            goals=cast("dict[str, Json]", value["goals"]),
         )
 
 

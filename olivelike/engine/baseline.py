@@ -131,8 +131,9 @@ def _measured(desk: Desk, artifact: Artifact) -> Outcome:
     unavailable: dict[str, str] = {}
     for metric in desk.plan.metrics:
         match measure(desk, metric, artifact, artifact, BASELINE):
-            case Values(metrics=found):
+            case Values(metrics=found, undefined=undefined):
                 metrics |= found
+                unavailable |= undefined
             case Unavailable(reason=reason):
                 unavailable |= dict.fromkeys(metric.keys, reason)
             case Failed(input=wrong) as failed:

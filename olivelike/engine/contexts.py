@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from time import monotonic
 from typing import TYPE_CHECKING, cast
 
 from olivelike.contracts.artifact import Artifact, Manifest
 from olivelike.contracts.data import DataReader, Dataset, DataSpec, ScriptCall
-from olivelike.contracts.metric import MetricConfig, Session, TensorInfo
+from olivelike.contracts.metric import MetricConfig, Prospect, Session, TensorInfo
+from olivelike.contracts.outcome import Measurement
 from olivelike.contracts.target import Target
 from olivelike.contracts.task import MeasureTask, StepTask
 from olivelike.digest import Json
+from olivelike.engine.goals import Goals
 from olivelike.errors import InputError, fail
 from olivelike.evaluate.sessions.session import open_session
 from olivelike.registry import Registry, installed
@@ -75,6 +78,7 @@ class MeasureDesk:
     store: Store
     scratch: Path
     config: MetricConfig
+    begun: float = field(default_factory=monotonic)
 
     @property
     def target(self) -> Target:
@@ -85,6 +89,19 @@ class MeasureDesk:
     def seed(self) -> int:
         """The seed of resampling and of the order of runs."""
         return self.task.seed
+
+    @property
+    def seconds_left(self) -> float:
+        """How much of the search's time is left."""
+        return max(self._goals.seconds - (monotonic() - self.begun), 0.0)
+
+    def prospect(self, values: Mapping[str, Measurement]) -> Prospect:
+        """Returns what some of the metric's values mean for the candidate."""
+        return self._goals.prospect({f"{self.task.name}.{name}": found for name, found in values.items()})
+
+    @property
+    def _goals(self) -> Goals:
+        return Goals.from_json(self.task.goals)
 
     def open(self, artifact: Artifact) -> Session:
         """Loads a model on the target."""

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from time import monotonic
 from typing import TypeAlias, cast
 
 from olivelike.contracts.artifact import Artifact
+from olivelike.contracts.metric import Prospect
 from olivelike.contracts.outcome import Failed, Measurement
 from olivelike.contracts.ports import Answer
 from olivelike.contracts.task import MeasureTask
@@ -15,6 +16,7 @@ from olivelike.digest import JsonObject
 from olivelike.engine.answers import read_failure
 from olivelike.engine.desk import Desk
 from olivelike.engine.events import StepEnded, StepStarted
+from olivelike.engine.goals import Goals
 from olivelike.plan.model import MetricPlan
 from olivelike.store.keys import key_of, measure_ingredients
 from olivelike.store.port import Absent
@@ -22,9 +24,10 @@ from olivelike.store.port import Absent
 
 @dataclass(frozen=True, slots=True)
 class Values:
-    """What one metric entry gave, by `name.value`."""
+    """What one metric entry gave, by `name.value`: measurements, and why a value cannot be given."""
 
     metrics: Mapping[str, Measurement]
+    undefined: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,8 +40,16 @@ class Unavailable:
 Found: TypeAlias = Values | Unavailable | Failed
 
 
-def measure(desk: Desk, metric: MetricPlan, candidate: Artifact, reference: Artifact, trial: int) -> Found:
-    """Measures one artifact with one metric, or takes the measurement from the cache."""
+NO_GOALS = Goals()
+
+
+def measure(
+    desk: Desk, metric: MetricPlan, candidate: Artifact, reference: Artifact, trial: int, goals: Goals = NO_GOALS
+) -> Found:
+    """Measures one artifact with one metric, or takes the measurement from the cache.
+
+    One that ended early, because the candidate was out, is served only where these goals rule the candidate out too.
+    """
     if metric.metric.runs and not desk.plan.target.present:
         return Unavailable("the target is declared not present: built for, never run on")
     if candidate.kind not in metric.metric.kinds:
@@ -48,10 +59,16 @@ def measure(desk: Desk, metric: MetricPlan, candidate: Artifact, reference: Arti
     key = key_of(ingredients)
     record = desk.store.lookup(key)
     if not isinstance(record, Absent):
-        desk.ledger.count("measurements_cached")
-        desk.tell(StepEnded(trial, metric.name, "cached", 0.0))
-        return Values(_metrics(metric, cast("JsonObject", record["metrics"])))
-    return _fresh(desk, metric, task, ingredients, trial)
+        known = _values(metric, record)
+        if _suffices(known, goals):
+            desk.ledger.count("measurements_cached")
+            desk.tell(StepEnded(trial, metric.name, "cached", 0.0))
+            return known
+    return _fresh(desk, metric, replace(task, goals=goals.to_json()), ingredients, trial)
+
+
+def _suffices(known: Values, goals: Goals) -> bool:
+    return all(m.complete for m in known.metrics.values()) or goals.prospect(known.metrics) is Prospect.OUT
 
 
 def measure_task(desk: Desk, metric: MetricPlan, candidate: str, reference: str) -> MeasureTask:
@@ -74,7 +91,7 @@ def ingredients_of(desk: Desk, metric: MetricPlan, task: MeasureTask) -> JsonObj
     kind = metric.metric
     runtime = desk.runtime if kind.runs else {}
     machine = desk.machine if kind.timed else {}
-    return measure_ingredients(task, kind.__module__, kind.version, runtime, machine)
+    return measure_ingredients(task, kind, runtime, machine)
 
 
 def _fresh(desk: Desk, metric: MetricPlan, task: MeasureTask, ingredients: JsonObject, trial: int) -> Found:
@@ -92,20 +109,30 @@ def _fresh(desk: Desk, metric: MetricPlan, task: MeasureTask, ingredients: JsonO
 def _found(desk: Desk, metric: MetricPlan, ingredients: JsonObject, answer: JsonObject, seconds: float) -> Found:
     if answer["outcome"] != "measured":
         return read_failure(answer, metric.name)
-    metrics = _metrics(metric, cast("JsonObject", answer["metrics"]))
-    missing = [key for key in metric.keys if key not in metrics]
+    values = _values(metric, answer)
+    missing = [key for key in metric.keys if key not in {**values.metrics, **values.undefined}]
     if missing:
         return Failed(f"OL504 {metric.type_name} did not give {', '.join(missing)}", metric.name)
-    infinite = [key for key, found in metrics.items() if not found.is_finite()]
+    infinite = [key for key, found in values.metrics.items() if not found.is_finite()]
     if infinite:
         return Failed(f"OL504 {metric.type_name} gave no finite value for {', '.join(infinite)}", metric.name)
-    record: JsonObject = {"metrics": answer["metrics"], "ingredients": ingredients, "seconds": round(seconds, 3)}
+    record: JsonObject = {
+        "metrics": answer["metrics"],
+        "undefined": answer["undefined"],
+        "ingredients": ingredients,
+        "seconds": round(seconds, 3),
+    }
     desk.store.record(key_of(ingredients), record)
-    return Values(metrics)
+    return values
 
 
-def _metrics(metric: MetricPlan, values: JsonObject) -> dict[str, Measurement]:
-    """Reads measurements by `name.value`, in the order in which the metric declares its values."""
-    order = [value.name for value in metric.values if value.name in values]
-    order += [name for name in values if name not in order]
-    return {f"{metric.name}.{name}": Measurement.from_json(cast("JsonObject", values[name])) for name in order}
+def _values(metric: MetricPlan, answer: JsonObject) -> Values:
+    """Reads values by `name.value`, in the order in which the metric declares them."""
+    found = cast("dict[str, JsonObject]", answer["metrics"])
+    order = [value.name for value in metric.values if value.name in found]
+    order += [name for name in found if name not in order]
+    undefined = cast("dict[str, str]", answer["undefined"])
+    return Values(
+        {f"{metric.name}.{name}": Measurement.from_json(found[name]) for name in order},
+        {f"{metric.name}.{name}": reason for name, reason in undefined.items()},
+    )

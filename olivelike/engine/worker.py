@@ -12,6 +12,7 @@ from tempfile import TemporaryDirectory
 from typing import cast
 
 from olivelike.contracts.artifact import MANIFEST_NAME, Artifact, Manifest
+from olivelike.contracts.outcome import Measurement, Undefined
 from olivelike.contracts.passes import AnyPass, PassConfig
 from olivelike.contracts.task import MeasureTask, StepTask
 from olivelike.digest import JsonObject
@@ -103,5 +104,7 @@ def _measure(task: MeasureTask) -> JsonObject:
     reference = candidate if task.reference == task.candidate else store.open(task.reference)
     with TemporaryDirectory(prefix="olivelike-") as room:
         context = MeasureDesk(task, store, Path(room), config)
-        metrics = kind().measure(candidate, reference, config, context)
-    return {"outcome": "measured", "metrics": {name: value.to_json() for name, value in metrics.items()}}
+        values = kind().measure(candidate, reference, config, context)
+    measured: JsonObject = {name: value.to_json() for name, value in values.items() if isinstance(value, Measurement)}
+    undefined: JsonObject = {name: value.reason for name, value in values.items() if isinstance(value, Undefined)}
+    return {"outcome": "measured", "metrics": measured, "undefined": undefined}

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, cast
 from pydantic import BaseModel, Field
 
 from olivelike.contracts.data import Column, Columns, DataReader, ReaderConfig
+from olivelike.contracts.extras import need
 from olivelike.digest import files_below
 from olivelike.errors import InputError, OlivelikeError, fail
 from olivelike.sources.mapping import LABEL
@@ -61,7 +62,7 @@ class Images(DataReader):
         """
         import numpy as np
 
-        _require_pillow()
+        need("images", "PIL", what="reading pictures")
         typed = cast("ImagesConfig", config)
         folder = files[typed.images]
         names = [name for name in files_below(folder) if Path(name).suffix.lower() in SUFFIXES]
@@ -158,11 +159,3 @@ def _labels(names: Sequence[str], folder: Path) -> list[int]:
 def _without_class(name: str, folder: Path) -> OlivelikeError:
     claim = f"{name} lies in no class folder, others do"
     return fail(InputError, "OL207", claim, place=str(folder), hint="put every picture into the folder of its class")
-
-
-def _require_pillow() -> None:
-    from importlib.util import find_spec
-
-    if find_spec("PIL") is None:
-        claim = "reading pictures needs Pillow, which is not installed"
-        raise fail(InputError, "OL211", claim, hint='pip install "olivelike[images]"')

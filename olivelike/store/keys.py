@@ -13,6 +13,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from olivelike.contracts.data import DataSpec
+from olivelike.contracts.metric import AnyMetric
 from olivelike.contracts.passes import AnyPass, Reads
 from olivelike.contracts.task import MeasureTask, StepTask
 from olivelike.digest import JsonObject, digest_file, digest_json
@@ -56,14 +57,13 @@ def step_ingredients(task: StepTask, kind: type[AnyPass], machine: JsonObject) -
 
 
 def measure_ingredients(
-    task: MeasureTask, module: str, metric_version: int, runtime: JsonObject, machine: JsonObject
+    task: MeasureTask, kind: type[AnyMetric], runtime: JsonObject, machine: JsonObject
 ) -> JsonObject:
     """Returns what a measurement depends on.
 
     Args:
         task: the measurement.
-        module: the metric's module.
-        metric_version: the metric's version.
+        kind: the metric's class, which declares its version and which tools matter.
         runtime: runtime build and CPU features; empty for a metric that runs nothing.
         machine: this machine's fingerprint; empty for a metric that times nothing.
     """
@@ -71,8 +71,8 @@ def measure_ingredients(
         "kind": "measure",
         "format": MEASURE_FORMAT,
         "metric": task.metric,
-        "version": metric_version,
-        "code": source_digest(module),
+        "version": kind.version,
+        "code": source_digest(kind.__module__),
         "config": dict(task.config),
         "candidate": task.candidate,
         "reference": task.reference,
@@ -82,6 +82,7 @@ def measure_ingredients(
         "runtime": runtime,
         "machine": machine,
         "seed": task.seed,
+        "tools": {name: _version(name) for name in kind.tools},
     }
 
 

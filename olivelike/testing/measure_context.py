@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from math import inf
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from olivelike.contracts.artifact import MODEL, Artifact, Manifest
 from olivelike.contracts.data import Batch, Dataset, ScriptCall
-from olivelike.contracts.metric import Session, TensorInfo
+from olivelike.contracts.metric import Prospect, Session, TensorInfo
+from olivelike.contracts.outcome import Measurement
 from olivelike.contracts.target import Target
 from olivelike.digest import digest_file, digest_tree, files_below
 from olivelike.evaluate.sessions.random_feeds import random_feeds
@@ -76,6 +78,8 @@ class MemoryContext:
         seed: the seed.
         functions: the user's functions by name; the script's path in a `ScriptCall` is not looked at.
         opened: the digest of every artifact opened, in order.
+        held_against: says what values mean for the candidate; by default that every constraint holds.
+        seconds_left: how much of the search's time is left.
     """
 
     scratch: Path
@@ -85,6 +89,8 @@ class MemoryContext:
     seed: int = 0
     functions: Mapping[str, Callable[..., object]] = field(default_factory=dict)
     opened: list[str] = field(default_factory=list)
+    held_against: Callable[[Mapping[str, Measurement]], Prospect] = lambda values: Prospect.CLEAR
+    seconds_left: float = inf
 
     def open(self, artifact: Artifact) -> Session:
         """Loads a model on the target."""
@@ -102,6 +108,10 @@ class MemoryContext:
             {name: np.asarray(column).astype(kinds[name]) for name, column in self.columns.items()},
             np.asarray(self.labels),
         )
+
+    def prospect(self, values: Mapping[str, Measurement]) -> Prospect:
+        """Returns what `held_against` says."""
+        return self.held_against(values)
 
     def call(self, script: object) -> Callable[..., object]:
         """Returns the function given under the name that a `ScriptCall` names, its `args` bound."""

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 
 from olivelike.contracts.artifact import Artifact, Manifest
 from olivelike.contracts.data import Dataset
-from olivelike.contracts.metric import Session, TensorInfo
+from olivelike.contracts.metric import Prospect, Session, TensorInfo
+from olivelike.contracts.outcome import Measurement
 from olivelike.contracts.target import Target
 from olivelike.testing.measure_context import RandomDataset
 
@@ -41,6 +42,11 @@ class ScriptedContext:
     target: Target = field(default_factory=Target)
     seed: int = 0
     manifests: list[Manifest] = field(default_factory=list)
+    held_against: Callable[[Mapping[str, Measurement]], Prospect] = lambda values: Prospect.CLEAR
+    seconds_left: float = float("inf")
+
+    def prospect(self, values: Mapping[str, Measurement]) -> Prospect:
+        return self.held_against(values)
 
     def open(self, artifact: Artifact) -> ScriptedSession:
         self.manifests.append(artifact.manifest)

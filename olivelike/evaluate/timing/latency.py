@@ -19,7 +19,7 @@ from olivelike.evaluate.statistics.intervals import (
     quantile,
     statistic_ratio_interval,
 )
-from olivelike.evaluate.timing.timed_models import Blocks, Compared, TimingConfig, longer_timing, time_models
+from olivelike.evaluate.timing.timed_models import Blocks, Compared, TimingConfig, time_models
 
 Value: TypeAlias = Literal["p50", "mean", "p90"]
 MILLISECONDS = 1e3
@@ -53,10 +53,6 @@ class Latency(Metric[LatencyConfig]):
     def values(self, config: LatencyConfig) -> tuple[ValueSpec, ...]:
         """Returns what the config asks for, in its order, in `ms`; lower is better."""
         return tuple(ValueSpec(name, "ms", "lower") for name in config.values)
-
-    def longer(self, config: LatencyConfig) -> LatencyConfig:
-        """Returns a longer timing."""
-        return longer_timing(config)
 
     def measure(
         self, candidate: Artifact, reference: Artifact, config: LatencyConfig, context: MeasureContext

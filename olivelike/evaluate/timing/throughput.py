@@ -13,7 +13,7 @@ from olivelike.contracts.outcome import Measurement, Paired, Unpaired
 from olivelike.digest import Json
 from olivelike.errors import InputError, fail
 from olivelike.evaluate.statistics.intervals import blocked_quantile_interval, median_ratio_interval
-from olivelike.evaluate.timing.timed_models import Compared, TimingConfig, longer_timing, time_models
+from olivelike.evaluate.timing.timed_models import Compared, TimingConfig, time_models
 
 UNIT = "1/s"
 
@@ -44,10 +44,6 @@ class Throughput(Metric[ThroughputConfig]):
         """Returns `samples_per_second`, higher is better."""
         del config
         return (ValueSpec("samples_per_second", UNIT, "higher"),)
-
-    def longer(self, config: ThroughputConfig) -> ThroughputConfig:
-        """Returns a longer timing."""
-        return longer_timing(config)
 
     def measure(
         self, candidate: Artifact, reference: Artifact, config: ThroughputConfig, context: MeasureContext

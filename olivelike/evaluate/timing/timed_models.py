@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 from pydantic import Field, PositiveInt
 
@@ -24,7 +24,6 @@ SPINNING_STOPS = {"session.force_spinning_stop": "1"}
 OUTLIER = 2.0
 
 Blocks = tuple[tuple[float, ...], ...]
-TimingT = TypeVar("TimingT", bound="TimingConfig")
 
 
 class TimingConfig(MetricConfig):
@@ -42,14 +41,6 @@ class TimingConfig(MetricConfig):
     """Runs that are not counted, of each model at the start of each block."""
     blocks: int = Field(default=10, ge=8)
     """Blocks into which the runs are divided; their disagreement widens the interval."""
-
-
-LONGER = 4
-
-
-def longer_timing(config: TimingT) -> TimingT:
-    """Returns the same timing with four times the runs and the time, which halves the interval."""
-    return config.model_copy(update={"runs": config.runs * LONGER, "seconds": config.seconds * LONGER})
 
 
 @dataclass(frozen=True, slots=True)
