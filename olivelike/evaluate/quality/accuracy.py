@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from pydantic import PositiveInt
@@ -10,17 +11,21 @@ from pydantic import PositiveInt
 from olivelike.contracts.artifact import Artifact
 from olivelike.contracts.data import Batch, ScriptCall
 from olivelike.contracts.metric import Cost, MeasureContext, Metric, MetricConfig, Session, ValueSpec
-from olivelike.contracts.outcome import Measurement, Paired, Unpaired
+from olivelike.contracts.outcome import Value
 from olivelike.errors import InputError, fail, nearest
+from olivelike.evaluate.quality.bounded_scores import mean_score, stops_when_out
 from olivelike.evaluate.quality.predictions import class_labels, rightly_classified
-from olivelike.evaluate.sessions.batches import batch_size, finite
-from olivelike.evaluate.statistics.intervals import matched_difference_interval, proportion_interval
+from olivelike.evaluate.quality.side_by_side import Observer, Rows, observe
+from olivelike.evaluate.sessions.batches import finite
 
 if TYPE_CHECKING:
     from olivelike.contracts.data import Array
-    from olivelike.evaluate.quality.predictions import Labels, Right
+    from olivelike.evaluate.quality.predictions import Labels
 
     Answer: TypeAlias = Callable[[Session, Batch, Labels], Array]
+
+
+RIGHT = "right"
 
 
 class AccuracyConfig(MetricConfig):
@@ -44,7 +49,10 @@ class Accuracy(Metric[AccuracyConfig]):
 
     Against the baseline, on the same samples, it gives the difference with an interval for matched pairs: only samples on
     which the two models disagree carry information, so that a drop far smaller than the interval of the accuracy itself
-    can be shown. Number of threads and order of samples do not change it.
+    can be shown. Number of threads does not change it.
+
+    A candidate whose drop is shown to be too large is left at that after a few hundred samples: meanwhile intervals are used
+    that hold however often one looks (`statistics.sequences`).
     """
 
     name = "accuracy"
@@ -60,47 +68,38 @@ class Accuracy(Metric[AccuracyConfig]):
 
     def measure(
         self, candidate: Artifact, reference: Artifact, config: AccuracyConfig, context: MeasureContext
-    ) -> Mapping[str, Measurement]:
+    ) -> Mapping[str, Value]:
         """Classifies all samples with the candidate, and with the reference unless they are the same artifact.
 
         Raises:
             InputError: OL206 (no samples, no such output), OL207 or OL208 (labels), OL209 (answers of no use).
             MeasureError: OL504, an output is not finite, or the model cannot be run.
         """
-        right = _right(candidate, config, context)
-        share = proportion_interval(int(right.sum()), len(right))
-        versus = (
-            Unpaired()
-            if candidate.digest == reference.digest
-            else _difference(right, _right(reference, config, context))
+        name = f"top{config.top_k}"
+        observed = observe(
+            candidate,
+            reference,
+            partial(_observer, config, context),
+            context,
+            config.batch,
+            enough=stops_when_out(name, RIGHT, context),
         )
-        measured = Measurement(share.value, "1", "higher", share.low, share.high, len(right), versus)
-        return {f"top{config.top_k}": measured}
+        return {name: mean_score(observed, RIGHT)}
 
 
-def _difference(candidate: Right, reference: Right) -> Paired:
-    gained, lost = int((candidate & ~reference).sum()), int((reference & ~candidate).sum())
-    return Paired("difference", matched_difference_interval(gained, lost, len(candidate)))
-
-
-def _right(model: Artifact, config: AccuracyConfig, context: MeasureContext) -> Right:
-    """Returns for each sample of the data whether the model gets it right, shape `[samples]`."""
-    import numpy as np
-
-    session = context.open(model)
-    dataset = context.data(session)
-    if not dataset.has_labels:
+def _observer(config: AccuracyConfig, context: MeasureContext, session: Session) -> Observer:
+    """Returns what tells for each sample of a batch whether the model gets it right."""
+    if not context.data(session).has_labels:
         raise fail(InputError, "OL207", "the data have no labels", hint="name their column: `labels: COLUMN`")
     answer = _answer(config, session, context)
-    size = batch_size(session, config.batch)
-    parts: list[Right] = []
-    for batch in dataset.batches(size):
+
+    def right(batch: Batch) -> Rows:
         labels = class_labels(batch.labels, batch.size)
-        parts.append(rightly_classified(answer(session, batch, labels), labels, config.top_k, _whose(config, session)))
-        context.progress(min(len(parts) * size / max(dataset.count, 1), 1.0))
-    if not parts:
-        raise fail(InputError, "OL206", "the data hold no samples", hint="give at least one labelled sample")
-    return np.concatenate(parts)
+        return {
+            RIGHT: rightly_classified(answer(session, batch, labels), labels, config.top_k, _whose(config, session))
+        }
+
+    return right
 
 
 def _answer(config: AccuracyConfig, session: Session, context: MeasureContext) -> Answer:

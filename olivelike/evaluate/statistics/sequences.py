@@ -1,0 +1,126 @@
+"""Confidence sequences: intervals that hold at every sample size at once, so that sampling may stop when they decide."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from statistics import fmean
+from typing import TYPE_CHECKING
+
+from olivelike.contracts.outcome import Interval
+from olivelike.evaluate.statistics.intervals import LEVEL
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+GRID = 24
+REFINEMENTS = 3
+"""Each narrows an end to the next point of a grid between it and the mean, so ends are good to about a percent of the width."""
+MOST_BET = 0.5
+PRIOR = 1.0
+
+
+def mean_sequence(samples: Sequence[float], level: float = LEVEL, prior: float = PRIOR) -> Interval:
+    """Returns the mean of samples that are about normal, with an interval that holds at every sample size at once.
+
+    A mean is in the interval as long as the t-test's Bayes factor against it, with a normal prior on the standardized
+    effect and the right Haar prior on the scale, is below `1 / (1 - level)`. That Bayes factor is a test martingale in the
+    scale-invariant filtration (Lai 1976, On confidence sequences; Hendriksen, de Heide & Grünwald 2021, Optional stopping
+    with Bayes factors, section 4), so by Ville's inequality it stays below that bound with probability `level`, whenever one
+    looks. Fewer than three samples, or samples that are too few for the level, give infinite ends.
+
+    Args:
+        samples: independent, about normal; medians or means of blocks are.
+        level: of confidence, for all sample sizes together.
+        prior: how many samples the prior on the effect is worth; a small number serves small sample sizes.
+
+    Example:
+        >>> interval = mean_sequence([1.0, 2.0, 3.0, 4.0, 5.0, 3.0, 2.0, 4.0])
+        >>> interval.value, interval.low < 1.9 < 4.1 < interval.high
+        (3.0, True)
+    """
+    n, mean = len(samples), fmean(samples)
+    if n < 3:
+        return Interval(mean, -math.inf, math.inf)
+    spread = sum((sample - mean) ** 2 for sample in samples)
+    # The factor is sqrt(g / (n + g)) * ((s + n d^2) / (s + n d^2 g / (n + g)))^(n / 2) at a distance d from the mean, where s
+    # is the sum of squares around it and g the prior. Solved for n d^2 / s:
+    grown = ((1 - level) ** -1 * math.sqrt((n + prior) / prior)) ** (2 / n)
+    room = 1 - grown * prior / (n + prior)
+    if room <= 0:
+        return Interval(mean, -math.inf, math.inf)
+    half = math.sqrt(spread * (grown - 1) / room / n)
+    return Interval(mean, mean - half, mean + half)
+
+
+def bounded_mean_sequence(samples: Sequence[float], low: float, high: float, level: float = LEVEL) -> Interval:
+    """Returns the mean of bounded samples, with an interval that holds at every sample size at once.
+
+    Betting (Waudby-Smith & Ramdas 2024, Estimating means of bounded random variables by betting, section 4.4): for each
+    possible mean two gamblers bet against it, one that the true mean is higher, one that it is lower; the hedged capital
+    is a test martingale, and the means against which it never reaches `1 / (1 - level)` form the interval. The bets are
+    the predictable plug-in of that paper. Nothing is assumed but the bounds and that the mean, given the past, stays the same.
+
+    Args:
+        samples: in the order in which they were drawn.
+        low: the least value a sample can have.
+        high: the largest.
+        level: of confidence, for all sample sizes together.
+
+    Example:
+        >>> interval = bounded_mean_sequence([0.0, 1.0] * 500, 0.0, 1.0)
+        >>> interval.value, 0.4 < interval.low < 0.5 < interval.high < 0.6
+        (0.5, True)
+    """
+    import numpy as np
+
+    scaled = (np.asarray(samples, dtype=np.float64) - low) / (high - low)
+    mean, bets = float(scaled.mean()), _bets(scaled, 1 - level)
+    ends = (_end(scaled, bets, mean, outer, 1 - level) for outer in (0.0, mean, 1.0))
+    first, value, last = (low + end * (high - low) for end in ends)
+    return Interval(value, first, last)
+
+
+def _end(scaled: NDArray[np.float64], bets: NDArray[np.float64], mean: float, outer: float, alpha: float) -> float:
+    """Returns the first mean between the samples' own and an outer one that is ruled out; the outer one where none is."""
+    import numpy as np
+
+    end = outer
+    for _ in range(REFINEMENTS):
+        means = np.linspace(mean, end, GRID)
+        out = _best_capital(scaled, bets, means) >= math.log(1 / alpha)
+        end = float(means[int(out.argmax())]) if out.any() else end
+    return end
+
+
+def _best_capital(
+    scaled: NDArray[np.float64], bets: NDArray[np.float64], means: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Returns the log of the largest hedged capital so far against each mean, shape of `means`."""
+    import numpy as np
+
+    best = np.full(len(means), -np.inf)
+    up, down = np.zeros(len(means)), np.zeros(len(means))
+    for start in range(0, len(scaled), 256):
+        block = slice(start, start + 256)
+        gain = scaled[block, None] - means[None, :]
+        with np.errstate(divide="ignore"):
+            highest = np.minimum(bets[block, None], MOST_BET / means[None, :])
+            lowest = np.minimum(bets[block, None], MOST_BET / (1 - means[None, :]))
+        ups = up + np.cumsum(np.log1p(highest * gain), axis=0)
+        downs = down + np.cumsum(np.log1p(-lowest * gain), axis=0)
+        best = np.maximum(best, np.logaddexp(ups, downs).max(axis=0) - math.log(2))
+        up, down = ups[-1], downs[-1]
+    return best
+
+
+def _bets(scaled: NDArray[np.float64], alpha: float) -> NDArray[np.float64]:
+    """Returns the size of each bet, made before the sample is seen (equation 26 of the paper, each gambler at half of alpha)."""
+    import numpy as np
+
+    counts = np.arange(1, len(scaled) + 1)
+    means = (0.5 + np.cumsum(scaled)) / (counts + 1)
+    variances = (0.25 + np.cumsum((scaled - means) ** 2)) / (counts + 1)
+    before = np.concatenate([[0.25], variances[:-1]])
+    return np.sqrt(2 * math.log(2 / alpha) / (before * counts * np.log(counts + 1)))
