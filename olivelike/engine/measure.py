@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from time import monotonic
 from typing import TypeAlias, cast
@@ -17,6 +18,7 @@ from olivelike.engine.answers import read_failure
 from olivelike.engine.desk import Desk
 from olivelike.engine.events import StepEnded, StepStarted
 from olivelike.engine.goals import Goals
+from olivelike.evaluate.machine.quiet import quiet_machine
 from olivelike.plan.model import MetricPlan
 from olivelike.store.keys import key_of, measure_ingredients
 from olivelike.store.port import Absent
@@ -97,13 +99,24 @@ def ingredients_of(desk: Desk, metric: MetricPlan, task: MeasureTask) -> JsonObj
 def _fresh(desk: Desk, metric: MetricPlan, task: MeasureTask, ingredients: JsonObject, trial: int) -> Found:
     desk.tell(StepStarted(trial, metric.name))
     start = monotonic()
-    with desk.turns.alone() if metric.metric.timed else desk.turns.shared():
+    with _turn(desk, metric):
         reply = desk.executor.run(task.to_json(), desk.limits())
     seconds = monotonic() - start
     desk.ledger.count("measurements_run")
     found = _found(desk, metric, ingredients, reply.value, seconds) if isinstance(reply, Answer) else reply
     desk.tell(StepEnded(trial, metric.name, "failed" if isinstance(found, Failed) else "ran", seconds))
     return replace(found, step=metric.name) if isinstance(found, Failed) else found
+
+
+@contextmanager
+def _turn(desk: Desk, metric: MetricPlan) -> Iterator[None]:
+    """Holds a place among what may run side by side; for a timed metric the whole machine."""
+    if not metric.metric.timed:
+        with desk.turns.shared():
+            yield
+        return
+    with desk.turns.alone(), quiet_machine():
+        yield
 
 
 def _found(desk: Desk, metric: MetricPlan, ingredients: JsonObject, answer: JsonObject, seconds: float) -> Found:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from functools import cache
 from statistics import fmean
 from typing import TYPE_CHECKING
 
 from olivelike.contracts.outcome import Interval
-from olivelike.evaluate.statistics.intervals import LEVEL
+from olivelike.evaluate.statistics.intervals import LEVEL, quantile
 
 if TYPE_CHECKING:
     import numpy as np
@@ -52,6 +53,50 @@ def mean_sequence(samples: Sequence[float], level: float = LEVEL, prior: float =
         return Interval(mean, -math.inf, math.inf)
     half = math.sqrt(spread * (grown - 1) / room / n)
     return Interval(mean, mean - half, mean + half)
+
+
+def quantile_sequence(samples: Sequence[float], share: float, level: float = LEVEL) -> Interval:
+    """Returns a quantile, with an interval that holds at every sample size at once and assumes no distribution.
+
+    Whether a sample lies below a number that is the true quantile is a coin with the chance `share`. The likelihood ratio
+    of a beta mixture of coins against that one is a test martingale; numbers against which it reaches `1 / (1 - level)` are
+    ruled out (Darling & Robbins 1967, Confidence sequences for mean, variance, and median; Howard & Ramdas 2022, Sequential
+    estimation of quantiles with applications to A/B testing). The ends are samples; an end that so few samples cannot give
+    is infinite: for a median at 95 % it takes eight.
+
+    Args:
+        samples: independent.
+        share: which quantile, above 0 and below 1; 0.5 is the median.
+        level: of confidence, for all sample sizes together.
+
+    Example:
+        >>> interval = quantile_sequence([3.0, 1.0, 2.0, 5.0, 4.0, 8.0, 6.0, 7.0], 0.5)
+        >>> interval.low, interval.value, interval.high
+        (1.0, 4.5, 8.0)
+        >>> quantile_sequence([3.0, 1.0, 2.0], 0.5).high
+        inf
+    """
+    low_rank, high_rank = _ranks(len(samples), share, 1 - level)
+    ordered = [-math.inf, *sorted(samples), math.inf]
+    value = quantile(samples, share)
+    return Interval(value, min(ordered[low_rank], value), max(ordered[high_rank], value))
+
+
+@cache
+def _ranks(n: int, share: float, alpha: float) -> tuple[int, int]:
+    """Returns the ranks of the two ends, counted from 1; 0 and n + 1 stand for no such sample."""
+    import numpy as np
+    from scipy.special import betaln
+
+    weight = max(2.0, 1 / share, 1 / (1 - share))
+    a, b = share * weight, (1 - share) * weight
+    below = np.arange(n + 1)  # how many samples lie below the number in question
+    log_ratio = (
+        betaln(a + below, b + n - below) - betaln(a, b) - below * math.log(share) - (n - below) * math.log1p(-share)
+    )
+    left = np.flatnonzero(log_ratio < -math.log(alpha))  # so many below is no surprise; never empty, and without gaps
+    # A number between the samples of rank k and k + 1 has k below it: the interval reaches from rank k_first to k_last + 1.
+    return int(left[0]), int(left[-1]) + 1
 
 
 def bounded_mean_sequence(samples: Sequence[float], low: float, high: float, level: float = LEVEL) -> Interval:

@@ -1,46 +1,73 @@
-"""The metric `latency`: how long one run takes, timed in turns with the baseline."""
+"""The metric `latency`: how long one run takes, timed in turns with the baseline until that is decided."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from functools import partial
 from statistics import fmean
-from typing import Literal, TypeAlias, assert_never
+from typing import Annotated
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from olivelike.contracts.artifact import Artifact
 from olivelike.contracts.metric import Cost, MeasureContext, Metric, ValueSpec
-from olivelike.contracts.outcome import Interval, Measurement, Paired, Unpaired
-from olivelike.evaluate.statistics.intervals import (
-    blocked_mean_interval,
-    blocked_quantile_interval,
-    median_ratio_interval,
-    quantile,
-    statistic_ratio_interval,
-)
-from olivelike.evaluate.timing.timed_models import Blocks, Compared, TimingConfig, time_models
+from olivelike.contracts.outcome import Interval, Measurement, Paired, Undefined, Unpaired, Value
+from olivelike.evaluate.statistics.blocks import blocked_mean, blocked_median_ratio, blocked_quantile, blocked_ratio
+from olivelike.evaluate.statistics.intervals import quantile
+from olivelike.evaluate.timing.timed_models import Compared, TimingConfig, time_models
 
-Value: TypeAlias = Literal["p50", "mean", "p90"]
 MILLISECONDS = 1e3
+MEAN = "mean"
+CERTAIN = 0.99
+"""How sure one must be that the runs reach beyond a percentile before it is given."""
+
+
+def share_of(name: str) -> float:
+    """Returns the share that a percentile's name stands for.
+
+    >>> share_of("p99")
+    0.99
+    """
+    return float(name[1:]) / 100
+
+
+def _checked(name: str) -> str:
+    if name == MEAN:
+        return name
+    try:
+        inside = name.startswith("p") and 0 < share_of(name) < 1
+    except ValueError:
+        inside = False
+    if not inside:
+        raise ValueError(f"{name!r} is neither mean nor a percentile between p0 and p100, such as p50 or p99.9")
+    return name
+
+
+ValueName = Annotated[str, AfterValidator(_checked)]
 
 
 class LatencyConfig(TimingConfig):
     """What to time and how long."""
 
-    values: tuple[Value, ...] = Field(default=("p50", "mean", "p90"), min_length=1)
-    """Which values to give, the main one first."""
+    values: tuple[ValueName, ...] = Field(default=("p50", "mean", "p90"), min_length=1)
+    """Which values to give, the main one first: `mean` and percentiles such as `p50`, `p99`, `p99.9`."""
 
 
 class Latency(Metric[LatencyConfig]):
-    """Milliseconds for one run at a fixed batch size: median, mean and 90th percentile.
+    """Milliseconds for one run at a fixed batch size: percentiles and the mean.
 
     Candidate and baseline take turns in one process (`paired_timing.take_turns`), and each value carries its ratio to the
-    baseline beside its own interval: of `p50` the median of the ratios of neighbouring runs, of `mean` and `p90` the ratio
-    of the two. The interval of a ratio is much narrower than the two intervals apart, because most of what disturbs a
-    machine disturbs both. All intervals are of 95 % and take the blocks, not the runs, for independent (`intervals`).
+    baseline beside its own interval: of `p50` the median of the ratios of neighbouring runs, of the others the ratio of the
+    two. The interval of a ratio is much narrower than the two intervals apart, because most of what disturbs a machine
+    disturbs both. All intervals are of 95 %, take the blocks, not the runs, for independent, and hold at whatever
+    moment timing stops (`statistics.blocks`): it stops when the constraints are decided and the ratio is known to half a
+    percent, earlier when the candidate is out.
 
-    Percentiles above the 90th are left out: some hundred runs cannot certify them.
+    A percentile is given only from enough runs to be 99 % sure that one of them lies beyond it: p90 takes 44, p95 takes 90,
+    p99 takes 459. More runs are made for it while `longest` lasts; otherwise the report says how many are missing.
+
+    The baseline is timed beside its own copy: how far apart the two come out is what the machine can tell apart.
     """
 
     name = "latency"
@@ -56,37 +83,49 @@ class Latency(Metric[LatencyConfig]):
 
     def measure(
         self, candidate: Artifact, reference: Artifact, config: LatencyConfig, context: MeasureContext
-    ) -> Mapping[str, Measurement]:
-        """Times the candidate, and the reference beside it unless they are the same artifact."""
-        compared = time_models(candidate, reference, config, context)
-        return {name: _measurement(name, compared) for name in config.values}
+    ) -> Mapping[str, Value]:
+        """Times the candidate beside the reference, or beside its own copy where they are the same artifact."""
+        fewest = max(runs_needed(name) for name in config.values)
+        return time_models(candidate, reference, config, context, partial(latencies, config.values), fewest)
 
 
-def _measurement(name: Value, compared: Compared) -> Measurement:
-    own = _interval(name, compared.candidate)
+def runs_needed(name: str) -> int:
+    """Returns the runs that a value takes: that with 99 % certainty one of them lies beyond the percentile (Wilks 1941).
+
+    >>> [runs_needed(name) for name in ("mean", "p50", "p90", "p95", "p99")]
+    [1, 7, 44, 90, 459]
+    """
+    if name == MEAN:
+        return 1
+    inside = max(share_of(name), 1 - share_of(name))
+    return math.ceil(math.log(1 - CERTAIN) / math.log(inside))
+
+
+def latencies(names: tuple[str, ...], compared: Compared) -> dict[str, Value]:
+    """Returns the values of some names from timed runs."""
+    return {name: _value(name, compared) for name in names}
+
+
+def _value(name: str, compared: Compared) -> Value:
+    if compared.runs < runs_needed(name):
+        return Undefined(f"{name} takes {runs_needed(name)} timed runs, and {compared.runs} fit into the time")
+    own = _own(name, compared)
     value, low, high = (end * MILLISECONDS for end in (own.value, own.low, own.high))
-    versus = Paired("ratio", _ratio(name, compared)) if compared.reference else Unpaired()
-    n = sum(map(len, compared.candidate))
-    return Measurement(value, "ms", "lower", max(low, 0.0), high, n, versus, compared.details)
+    if not all(map(math.isfinite, (low, high))):
+        return Undefined(f"{compared.runs} timed runs bound {name} on one side only")
+    versus = Unpaired() if compared.itself else Paired("ratio", _ratio(name, compared))
+    return Measurement(value, "ms", "lower", max(low, 0.0), high, compared.runs, versus, compared.details)
 
 
-def _interval(name: Value, blocks: Blocks) -> Interval:
-    match name:
-        case "p50":
-            return blocked_quantile_interval(blocks, 0.5)
-        case "p90":
-            return blocked_quantile_interval(blocks, 0.9)
-        case "mean":
-            return blocked_mean_interval(blocks)
-    assert_never(name)
+def _own(name: str, compared: Compared) -> Interval:
+    if name == MEAN:
+        return blocked_mean(compared.candidate)
+    return blocked_quantile(compared.candidate, share_of(name))
 
 
-def _ratio(name: Value, compared: Compared) -> Interval:
-    match name:
-        case "p50":
-            return median_ratio_interval(compared.candidate, compared.reference)
-        case "p90":
-            return statistic_ratio_interval(compared.candidate, compared.reference, partial(quantile, share=0.9))
-        case "mean":
-            return statistic_ratio_interval(compared.candidate, compared.reference, fmean)
-    assert_never(name)
+def _ratio(name: str, compared: Compared) -> Interval:
+    if name == MEAN:
+        return blocked_ratio(compared.candidate, compared.reference, fmean)
+    if name == "p50":
+        return blocked_median_ratio(compared.candidate, compared.reference)
+    return blocked_ratio(compared.candidate, compared.reference, partial(quantile, share=share_of(name)))

@@ -1,62 +1,63 @@
-"""Timed runs that take turns: one or two models, in blocks, in seeded random order, each on fresh sessions where cheap."""
+"""Timed runs that take turns: two or more models, block by block, in seeded random order, until enough is known."""
 
 from __future__ import annotations
 
 import gc
-import math
 import random
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
-from statistics import median
+from dataclasses import dataclass, field
 from time import perf_counter
 from typing import TypeAlias
 
-Runner: TypeAlias = Callable[[], float]
-"""Runs a model once and returns the seconds that this took."""
+from olivelike.errors import MeasureError, fail
+from olivelike.evaluate.statistics.blocks import FEWEST_BLOCKS
+from olivelike.evaluate.timing.warm_up import Runner, warm_up
 
 Opener: TypeAlias = Callable[[], Runner]
 """Loads a model anew."""
 
+BLOCK_SECONDS = 0.06
+FEWEST_IN_BLOCK = 2
 MOST_IN_BLOCK = 2_000
 FEWEST_OPENINGS = 3
-FEWEST_WARM_UPS = 2
 SHORT_RUN = 0.005
 
 
 @dataclass(frozen=True, slots=True)
-class Budget:
-    """How long to measure.
-
-    Attributes:
-        runs: timed runs of each model, at least.
-        seconds: more are made until about so much time has gone by.
-        warmup: untimed runs of each model at the start of a block; fewer, but two, once they have taken a block's share of
-            `seconds`.
-        blocks: the number of blocks.
-    """
-
-    runs: int
-    seconds: float
-    warmup: int
-    blocks: int
-
-
-@dataclass(frozen=True, slots=True)
 class Timings:
-    """What was timed.
+    """What was timed so far.
 
     Attributes:
         streams: for each model its blocks, for each block the seconds of its runs; runs at the same place were neighbours.
         openings: how often each model was loaded.
+        warm_ups: untimed runs of each model, by block.
+        seconds: how long it took, loading included.
     """
 
     streams: tuple[tuple[tuple[float, ...], ...], ...]
     openings: int
+    warm_ups: tuple[int, ...]
+    seconds: float
+
+    @property
+    def blocks(self) -> int:
+        """How many blocks there are."""
+        return len(self.streams[0])
+
+    @property
+    def runs(self) -> int:
+        """How many timed runs of each model there are."""
+        return sum(map(len, self.streams[0]))
 
 
 def take_turns(
-    openers: Sequence[Opener], budget: Budget, seed: int, clock: Callable[[], float] = perf_counter
+    openers: Sequence[Opener],
+    enough: Callable[[Timings], bool],
+    *,
+    warm_ups: int,
+    seed: int,
+    clock: Callable[[], float] = perf_counter,
 ) -> Timings:
     """Times models in turns, so that whatever disturbs the machine disturbs all of them alike.
 
@@ -68,38 +69,54 @@ def take_turns(
     is loaded first changes from load to load: an int8 model beside its own copy was 0.4 % slower whenever it came first.
 
     Args:
-        openers: one for each model.
-        budget: how long to measure.
+        openers: one for each model; a model that is compared with itself is given twice.
+        enough: whether no more is needed; asked after each block, from the eighth on.
+        warm_ups: the most untimed runs of each model at the start of a block (`warm_up.warm_up`).
         seed: of the order inside each round.
         clock: seconds; only the pace depends on it, not the times reported.
+
+    Raises:
+        MeasureError: OL504, the clock does not move.
     """
-    course = _Course(openers, budget, random.Random(seed), clock)
+    course = _Course(openers, warm_ups, random.Random(seed), clock)
     with _collector_paused():
-        blocks = [course.block() for _ in range(budget.blocks)]
-    return Timings(tuple(zip(*blocks, strict=True)), course.openings)
+        while True:
+            timings = course.block()
+            if timings.blocks >= FEWEST_BLOCKS and enough(timings):
+                return timings
 
 
+@dataclass
 class _Course:
-    """The state of one measurement: the loaded models, and how the time was spent so far."""
+    """The state of one measurement: the loaded models, the blocks so far, and how the time was spent."""
 
-    def __init__(
-        self, openers: Sequence[Opener], budget: Budget, order: random.Random, clock: Callable[[], float]
-    ) -> None:
-        self.openers, self.budget, self.order, self.clock = openers, budget, order, clock
-        self.runners: tuple[Runner, ...] = ()
-        self.openings = 0
-        self.opening_seconds = self.running_seconds = 0.0
-        self.share = budget.seconds / budget.blocks
+    openers: Sequence[Opener]
+    most_warm_ups: int
+    order: random.Random
+    clock: Callable[[], float]
+    runners: tuple[Runner, ...] = ()
+    openings: int = 0
+    opening_seconds: float = 0.0
+    running_seconds: float = 0.0
+    warm_ups: list[int] = field(default_factory=list)
+    blocks: list[tuple[tuple[float, ...], ...]] = field(default_factory=list)
 
-    def block(self) -> tuple[tuple[float, ...], ...]:
-        """Runs one block and returns its seconds by model."""
-        if self.openings < FEWEST_OPENINGS or self.opening_seconds <= 2 * self.running_seconds:
+    def block(self) -> Timings:
+        """Runs one block and returns all of them."""
+        fresh = self.openings < FEWEST_OPENINGS or self.opening_seconds <= 2 * self.running_seconds
+        if fresh:
             self._open()
         begin = self.clock()
-        settle = self._warm_up() < SHORT_RUN
-        times = self._timed_rounds(settle)
+        warm = warm_up(self.runners, self.most_warm_ups, BLOCK_SECONDS, self.clock, fresh=fresh)
+        self.warm_ups.append(warm.runs)
+        times = self._timed_rounds(settle=warm.seconds < SHORT_RUN)
         self.running_seconds += self.clock() - begin
-        return times
+        if any(seconds <= 0 for stream in times for seconds in stream):
+            claim = "the clock does not move: a run took no time at all"
+            raise fail(MeasureError, "OL504", claim, hint="time a larger batch, or another machine")
+        self.blocks.append(times)
+        streams = tuple(zip(*self.blocks, strict=True))
+        return Timings(streams, self.openings, tuple(self.warm_ups), self.opening_seconds + self.running_seconds)
 
     def _open(self) -> None:
         begin = self.clock()
@@ -110,22 +127,11 @@ class _Course:
         self.opening_seconds += self.clock() - begin
         self.openings += 1
 
-    def _warm_up(self) -> float:
-        """Runs every model untimed and returns the median seconds of a run."""
-        begin = self.clock()
-        seconds: list[float] = []
-        for count in range(self.budget.warmup):
-            if count >= FEWEST_WARM_UPS and self.clock() - begin > self.share:
-                break
-            seconds += [runner() for runner in self.runners]
-        return median(seconds)
-
-    def _timed_rounds(self, settle: bool) -> tuple[tuple[float, ...], ...]:
+    def _timed_rounds(self, *, settle: bool) -> tuple[tuple[float, ...], ...]:
         times: tuple[list[float], ...] = tuple([] for _ in self.runners)
         indices = list(range(len(self.runners)))
-        least = math.ceil(self.budget.runs / self.budget.blocks)
-        end = self.clock() + self.share
-        while len(times[0]) < least or (self.clock() < end and len(times[0]) < MOST_IN_BLOCK):
+        end = self.clock() + BLOCK_SECONDS
+        while len(times[0]) < FEWEST_IN_BLOCK or (self.clock() < end and len(times[0]) < MOST_IN_BLOCK):
             self.order.shuffle(indices)
             for index in indices:
                 if settle:

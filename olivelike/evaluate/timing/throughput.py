@@ -9,10 +9,10 @@ from pydantic import PositiveInt
 
 from olivelike.contracts.artifact import Artifact
 from olivelike.contracts.metric import Cost, MeasureContext, Metric, ValueSpec
-from olivelike.contracts.outcome import Measurement, Paired, Unpaired
+from olivelike.contracts.outcome import Measurement, Paired, Unpaired, Value
 from olivelike.digest import Json
 from olivelike.errors import InputError, fail
-from olivelike.evaluate.statistics.intervals import blocked_quantile_interval, median_ratio_interval
+from olivelike.evaluate.statistics.blocks import blocked_median_ratio, blocked_quantile
 from olivelike.evaluate.timing.timed_models import Compared, TimingConfig, time_models
 
 UNIT = "1/s"
@@ -30,7 +30,8 @@ class Throughput(Metric[ThroughputConfig]):
 
     The value is the batch over the median time of a run: now and then something else takes the processor for a while, which
     says nothing about the model and would decide over a mean. Candidate and baseline take turns, and the ratio is the
-    median over neighbouring runs; both intervals are of 95 % and take blocks, not runs, for independent (`intervals`).
+    median over neighbouring runs; both intervals are of 95 %, take blocks, not runs, for independent, and hold at whatever
+    moment timing stops (`statistics.blocks`).
     """
 
     name = "throughput"
@@ -47,15 +48,18 @@ class Throughput(Metric[ThroughputConfig]):
 
     def measure(
         self, candidate: Artifact, reference: Artifact, config: ThroughputConfig, context: MeasureContext
-    ) -> Mapping[str, Measurement]:
-        """Times the candidate, and the reference beside it unless they are the same artifact.
+    ) -> Mapping[str, Value]:
+        """Times the candidate beside the reference, or beside its own copy where they are the same artifact.
 
         Raises:
             InputError: OL206, the model takes batches of another size only.
         """
-        compared = time_models(candidate, reference, config, context)
-        _check_batch(compared, config.batch)
-        return {"samples_per_second": _measurement(compared, config.batch)}
+
+        def values(compared: Compared) -> dict[str, Value]:
+            _check_batch(compared, config.batch)
+            return {"samples_per_second": _measurement(compared, config.batch)}
+
+        return time_models(candidate, reference, config, context, values)
 
 
 def _check_batch(compared: Compared, batch: int) -> None:
@@ -67,16 +71,9 @@ def _check_batch(compared: Compared, batch: int) -> None:
 
 
 def _measurement(compared: Compared, batch: int) -> Measurement:
-    seconds = blocked_quantile_interval(compared.candidate, 0.5)
-    fastest = min(
-        map(min, compared.candidate)
-    )  # where blocks disagree wildly, the lower end in seconds may be below zero
-    low, high = batch / seconds.high, batch / max(seconds.low, fastest)
+    seconds = blocked_quantile(compared.candidate, 0.5)
     # Reference over candidate, because samples per second are the inverse of seconds.
-    versus = (
-        Paired("ratio", median_ratio_interval(compared.reference, compared.candidate))
-        if compared.reference
-        else Unpaired()
-    )
-    n = sum(map(len, compared.candidate))
-    return Measurement(batch / seconds.value, UNIT, "higher", low, high, n, versus, compared.details)
+    ratio = Paired("ratio", blocked_median_ratio(compared.reference, compared.candidate))
+    low, high = batch / seconds.high, batch / seconds.low
+    versus = Unpaired() if compared.itself else ratio
+    return Measurement(batch / seconds.value, UNIT, "higher", low, high, compared.runs, versus, compared.details)

@@ -1,29 +1,34 @@
-"""Times the candidate beside the baseline: what `latency` and `throughput` have in common."""
+"""Times the candidate beside the baseline until the question is decided: what `latency` and `throughput` have in common."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING
 
-from pydantic import Field, PositiveInt
+from pydantic import Field, NonNegativeInt, PositiveInt
 
 from olivelike.contracts.artifact import Artifact
-from olivelike.contracts.metric import MeasureContext, MetricConfig, Session
+from olivelike.contracts.metric import MeasureContext, MetricConfig, Prospect, Session
+from olivelike.contracts.outcome import Interval, Measurement, Value
 from olivelike.digest import JsonObject
 from olivelike.errors import InputError, fail
+from olivelike.evaluate.machine.pinning import pinned
 from olivelike.evaluate.sessions.random_feeds import random_feeds
+from olivelike.evaluate.statistics.blocks import Blocks, blocked_median_ratio
 from olivelike.evaluate.statistics.intervals import quantile
-from olivelike.evaluate.timing.paired_timing import Budget, Opener, Runner, Timings, take_turns
+from olivelike.evaluate.timing.paired_timing import Opener, Timings, take_turns
+from olivelike.evaluate.timing.warm_up import Runner
 
 if TYPE_CHECKING:
     from olivelike.contracts.data import Array
 
 SPINNING_STOPS = {"session.force_spinning_stop": "1"}
 OUTLIER = 2.0
-
-Blocks = tuple[tuple[float, ...], ...]
+SHARP = math.log(1.005)
+"""A ratio known to half a percent is known well enough: differences below one percent count as none."""
 
 
 class TimingConfig(MetricConfig):
@@ -33,46 +38,103 @@ class TimingConfig(MetricConfig):
     """Samples in one run."""
     dims: dict[str, PositiveInt] = Field(default={})
     """Sizes of the model's dynamic dimensions by name; with it, the model is fed random values of these sizes, not data."""
-    runs: int = Field(default=100, ge=100)
-    """Timed runs of the candidate, at least."""
-    seconds: float = Field(default=0.6, ge=0)
-    """Where `runs` takes less than this, more runs are made until about this much time has gone by."""
-    warmup: PositiveInt = 10
-    """Runs that are not counted, of each model at the start of each block."""
-    blocks: int = Field(default=10, ge=8)
-    """Blocks into which the runs are divided; their disagreement widens the interval."""
+    runs: int = Field(default=100, ge=20)
+    """Timed runs of the candidate at least, or as many as fit into `seconds`."""
+    seconds: float = Field(default=2.0, ge=0)
+    """How long to go on at most to know the ratio to the baseline to half a percent."""
+    longest: float = Field(default=30.0, ge=0)
+    """How long to go on at most while a constraint is undecided, or a percentile asked for has too few runs."""
+    warmup: PositiveInt = 50
+    """Untimed runs at most of each model when it has been loaded; they end when its times stop falling."""
+    pin: tuple[NonNegativeInt, ...] = ()
+    """Processors that the runs are bound to (Linux); empty leaves it to the system."""
 
 
 @dataclass(frozen=True, slots=True)
 class Compared:
-    """Timed runs of the candidate and, unless it is the baseline itself, of the baseline.
+    """Timed runs of the candidate beside the baseline, or of the baseline beside its own copy.
 
     Attributes:
         candidate: seconds by block.
-        reference: seconds by block, run for run beside the candidate's; empty where nothing was compared.
+        reference: seconds by block, run for run beside the candidate's.
+        itself: whether both were the same model; their ratio then tells how much the machine can tell apart.
         details: the conditions, for the report.
     """
 
     candidate: Blocks
     reference: Blocks
+    itself: bool
     details: JsonObject
 
+    @property
+    def runs(self) -> int:
+        """Timed runs of the candidate."""
+        return sum(map(len, self.candidate))
 
-def time_models(candidate: Artifact, reference: Artifact, config: TimingConfig, context: MeasureContext) -> Compared:
-    """Times the candidate, in turns with the reference unless they are the same artifact.
+
+def time_models(
+    candidate: Artifact,
+    reference: Artifact,
+    config: TimingConfig,
+    context: MeasureContext,
+    values: Callable[[Compared], Mapping[str, Value]],
+    fewest: int = 0,
+) -> dict[str, Value]:
+    """Times the candidate in turns with the reference, or with its own copy where they are the same artifact.
+
+    After each block the values are asked what they mean. Timing ends early when they rule the candidate out. It ends when
+    every constraint holds and the ratio is known to half a percent, or `seconds` are over; while a constraint is undecided it
+    goes on to `longest`. The intervals hold at every number of blocks at once, so asking after each costs nothing.
+
+    Args:
+        candidate: what is measured.
+        reference: the baseline.
+        config: how long.
+        context: what the engine offers.
+        values: from what was timed so far to the metric's values.
+        fewest: runs that a value needs before it can be given.
 
     Raises:
-        InputError: OL206, fewer samples than one batch, or `dims` that do not fit the model.
-        MeasureError: OL504, a model cannot be loaded or run.
+        InputError: OL206, fewer samples than one batch, or `dims` that do not fit the model; OL105, processors to pin to
+            that there are not.
+        MeasureError: OL504, a model cannot be loaded or run, or the clock does not move.
     """
-    models = [candidate] if candidate.digest == reference.digest else [candidate, reference]
+    itself = candidate.digest == reference.digest
+    models = [candidate, reference]
     feeds = [_feeds(context.open(model), config, context) for model in models]
     openers = [_opener(model, fed, context) for model, fed in zip(models, feeds, strict=True)]
-    budget = Budget(config.runs, config.seconds, config.warmup, config.blocks)
-    timings = take_turns(openers, budget, context.seed)
-    return Compared(
-        timings.streams[0], timings.streams[1] if len(models) == 2 else (), _details(timings, feeds[0], config)
-    )
+    compared = partial(_compared, feeds=feeds[0], itself=itself)
+    out = False
+
+    def enough(timings: Timings) -> bool:
+        nonlocal out
+        longest = min(config.longest, context.seconds_left)
+        if timings.runs < fewest and timings.seconds < longest:
+            return False
+        so_far = compared(timings)
+        measured = {name: value for name, value in values(so_far).items() if isinstance(value, Measurement)}
+        match context.prospect(measured):
+            case Prospect.OUT:
+                out = True
+                return True
+            case Prospect.OPEN if timings.seconds < longest:
+                return False
+        if timings.seconds >= config.seconds:
+            return True
+        return timings.runs >= config.runs and _half_width(so_far) <= SHARP
+
+    with pinned(config.pin):
+        timings = take_turns(openers, enough, warm_ups=config.warmup, seed=context.seed)
+    found = values(compared(timings))
+    return {
+        name: replace(value, complete=not out) if isinstance(value, Measurement) else value
+        for name, value in found.items()
+    }
+
+
+def _half_width(compared: Compared) -> float:
+    ratio = blocked_median_ratio(compared.candidate, compared.reference)
+    return math.log(ratio.high / ratio.low) / 2 if ratio.low > 0 else math.inf
 
 
 def _feeds(session: Session, config: TimingConfig, context: MeasureContext) -> Mapping[str, Array]:
@@ -101,15 +163,27 @@ def _opener(model: Artifact, feeds: Mapping[str, Array], context: MeasureContext
     return load
 
 
-def _details(timings: Timings, feeds: Mapping[str, Array], config: TimingConfig) -> JsonObject:
+def _compared(timings: Timings, feeds: Mapping[str, Array], itself: bool) -> Compared:
+    return Compared(timings.streams[0], timings.streams[1], itself, _details(timings, feeds, itself))
+
+
+def _details(timings: Timings, feeds: Mapping[str, Array], itself: bool) -> JsonObject:
     blocks = timings.streams[0]
     medians = [quantile(block, 0.5) for block in blocks]
     limit = OUTLIER * quantile([run for block in blocks for run in block], 0.5)
-    return {
+    details: JsonObject = {
         "shapes": {name: list(array.shape) for name, array in feeds.items()},
-        "warmup": config.warmup,
+        "warm_ups": list(timings.warm_ups),
         "blocks": len(blocks),
         "loaded": timings.openings,
+        "seconds": round(timings.seconds, 3),
         "slower_than_twice_the_median": sum(run > limit for block in blocks for run in block),
         "block_medians_ms": [round(seconds * 1e3, 6) for seconds in medians],
     }
+    if itself:
+        details["against_its_copy"] = _interval_json(blocked_median_ratio(timings.streams[0], timings.streams[1]))
+    return details
+
+
+def _interval_json(interval: Interval) -> JsonObject:
+    return {"ratio": interval.value, "low": interval.low, "high": interval.high}
