@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
     from olivelike.contracts.report import Report
     from olivelike.digest import JsonObject
+    from olivelike.engine.bench import Bench
+    from olivelike.engine.certify_bundle import Certified
     from olivelike.engine.events import Listener
     from olivelike.engine.preview import Preview
     from olivelike.engine.rebuild import Rebuilt
@@ -96,6 +98,28 @@ def rebuilt(result: Rebuilt, *, as_json: bool) -> None:
     for choice in result.report.chosen:
         if choice.path:
             say(f"written to {choice.path}")
+
+
+def benched(result: Bench, *, as_json: bool) -> None:
+    """Prints how models compare."""
+    if as_json:
+        document(result.to_json())
+        return
+    from olivelike.cli.tables import bench_lines
+
+    for line in bench_lines(result):
+        say(line)
+
+
+def certified(found: Certified, *, as_json: bool) -> None:
+    """Prints what holds of a bundle on new data."""
+    if as_json:
+        document(found.to_json())
+        return
+    from olivelike.cli.tables import certified_lines
+
+    for line in certified_lines(found):
+        say(line)
 
 
 def validated(plan: Plan, *, as_json: bool) -> None:

@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING, assert_never
 from olivelike.contracts.outcome import Failed, Measured, Measurement, Refused
 from olivelike.contracts.report import Report, Trial
 from olivelike.digest import Json, JsonObject
+from olivelike.engine.bench import Bench, Timed
+from olivelike.engine.certify_bundle import Certified
 from olivelike.engine.preview import Found, Look, Preview
 from olivelike.plan.catalog import Description
 from olivelike.plan.model import Plan
-from olivelike.report.figures import measured_text, value_text
+from olivelike.report.figures import measured_text, speed_text, value_text
 from olivelike.store.port import Entry
 
 if TYPE_CHECKING:
@@ -38,11 +40,22 @@ def report_lines(report: Report, console: Console) -> Iterator[str]:
         yield f"{_label(report)}: {what}: {values}" if values else f"{_label(report)}: {what}"
         if choice.path:
             yield f"written to {choice.path}"
+    yield from certificate_lines(report)
     for note in report.notes:
         yield f"note: {note}"
     cost = report.cost
     cached = f"{cost.steps_cached} steps and {cost.measurements_cached} measurements from the cache"
     yield f"{cost.seconds:.1f} s: {cost.steps_run} steps and {cost.measurements_run} measurements run, {cached}"
+
+
+def certificate_lines(report: Report) -> Iterator[str]:
+    """Yields what held of the best candidates on data that the search did not see, a line for each constraint."""
+    for certificate in report.certificates:
+        what = "the baseline" if certificate.trial < 0 else f"trial {certificate.trial}"
+        n = min((found.n for found in certificate.metrics.values()), default=0)
+        for finding in certificate.findings:
+            held = f"{finding.constraint}: {finding.verdict.value}, {finding.found}"
+            yield f"certified on {n:,} unseen samples (alpha {certificate.alpha:g}): {what}: {held}"
 
 
 def _label(report: Report) -> str:
@@ -121,6 +134,35 @@ def _metrics(trial: Trial) -> dict[str, Measurement]:
             return {}
         case _ as never:
             assert_never(never)
+
+
+def bench_lines(result: Bench) -> Iterator[str]:
+    """Yields how models compare: each with its times, and against the first."""
+    yield from _timed_lines(result.first)
+    copy = result.first.ratio
+    yield f"  beside its own copy: {copy.value:.3f} [{copy.low:.3f}, {copy.high:.3f}] times itself: {result.first.verdict.value}"
+    for timed in result.others:
+        yield from _timed_lines(timed)
+        ratio = timed.ratio
+        times = f"{speed_text(ratio.value)}, {ratio.value:.3f} [{ratio.low:.3f}, {ratio.high:.3f}] times the first"
+        yield f"  {timed.verdict.value}: {times}"
+
+
+def _timed_lines(timed: Timed) -> Iterator[str]:
+    yield timed.path
+    for name, found in timed.values.items():
+        yield f"  {name} {found.value:.4g} ms [{found.low:.4g}, {found.high:.4g}], {found.n:,} runs"
+    for name, why in timed.undefined.items():
+        yield f"  {name}: {why}"
+
+
+def certified_lines(found: Certified) -> Iterator[str]:
+    """Yields what holds of a bundle on new data, a line for each constraint."""
+    for finding in found.findings:
+        yield f"{finding.constraint}: {finding.verdict.value}, {finding.found}"
+    for note in found.notes:
+        yield f"note: {note}"
+    yield f"{found.verdict.value} (alpha {found.alpha:g}, {found.samples:,} samples)"
 
 
 def plan_lines(plan: Plan, found: Preview, console: Console) -> Iterator[str]:

@@ -97,6 +97,10 @@ class MeasureContext(Protocol):
         """An empty folder that is deleted afterwards."""
 
     @property
+    def level(self) -> float:
+        """The confidence level of two-sided intervals, 0.95 unless somebody asks for another."""
+
+    @property
     def seconds_left(self) -> float:
         """How much of the search's time is left; infinite where it has no limit."""
 

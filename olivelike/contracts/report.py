@@ -120,6 +120,62 @@ class Chosen:
         }
 
 
+class Certainty(Enum):
+    """What can be promised of a constraint."""
+
+    ACCEPT = "accept"
+    REJECT = "reject"
+    UNDECIDED = "undecided"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One constraint on data that the search did not see: as the user wrote it, the verdict, and what was found."""
+
+    constraint: str
+    verdict: Certainty
+    found: str
+
+    def to_json(self) -> JsonObject:
+        """Returns the finding as it stands in the answer document."""
+        return {"constraint": self.constraint, "verdict": self.verdict.value, "found": self.found}
+
+
+@dataclass(frozen=True, slots=True)
+class Certificate:
+    """What was found of a chosen model on data that the search did not see.
+
+    Attributes:
+        trial: the trial's number; -1 for the baseline.
+        alpha: the chance, at most, of accepting a constraint that does not hold.
+        findings: one for each constraint whose metric names data to certify on.
+        metrics: what was measured on those data.
+    """
+
+    trial: int
+    alpha: float
+    findings: tuple[Finding, ...]
+    metrics: Mapping[str, Measurement]
+
+    @property
+    def verdict(self) -> Certainty:
+        """Accepted if every constraint is, rejected if any is."""
+        verdicts = {finding.verdict for finding in self.findings}
+        if Certainty.REJECT in verdicts:
+            return Certainty.REJECT
+        return Certainty.UNDECIDED if Certainty.UNDECIDED in verdicts else Certainty.ACCEPT
+
+    def to_json(self) -> JsonObject:
+        """Returns the certificate as it stands in the answer document."""
+        return {
+            "trial": None if self.trial < 0 else self.trial,
+            "verdict": self.verdict.value,
+            "alpha": self.alpha,
+            "constraints": [finding.to_json() for finding in self.findings],
+            "metrics": metrics_json(self.metrics),
+        }
+
+
 @dataclass(frozen=True, slots=True)
 class Cost:
     """What the run took, and what the cache saved."""
@@ -158,6 +214,7 @@ class Report:
         why: the status in a sentence (what was missed, what is undecided).
         notes: what the user should know about how the plan was read.
         conditions: target, machine and versions under which it was measured.
+        certificates: what held of the best candidates on data that the search did not see, in the order of asking.
     """
 
     version: str
@@ -170,6 +227,7 @@ class Report:
     why: str
     notes: tuple[str, ...] = ()
     conditions: Mapping[str, Json] = field(default_factory=dict)
+    certificates: tuple[Certificate, ...] = ()
 
     def to_json(self) -> JsonObject:
         """Returns the answer document."""
@@ -181,6 +239,7 @@ class Report:
             "why": self.why,
             "baseline": {"name": self.baseline.name, "metrics": metrics_json(self.baseline.metrics)},
             "chosen": [choice.to_json() for choice in self.chosen],
+            "certificates": [certificate.to_json() for certificate in self.certificates],
             "trials": [trial.to_json() for trial in self.trials],
             "cost": self.cost.to_json(),
             "notes": list(self.notes),

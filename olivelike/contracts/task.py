@@ -87,6 +87,7 @@ class MeasureTask:
         data: the entry that the metric names; at most one.
         scripts: user's script as written in the config to the digest of the artifact that holds it.
         seed: the seed of resampling and of the order of runs.
+        level: the confidence level of two-sided intervals.
         goals: what the candidate's values are held against, so that sampling can end when that is decided; in no key.
     """
 
@@ -100,6 +101,7 @@ class MeasureTask:
     data: Mapping[str, DataSpec] = field(default_factory=dict)
     scripts: Mapping[str, str] = field(default_factory=dict)
     seed: int = 0
+    level: float = 0.95
     goals: Mapping[str, Json] = field(default_factory=dict)
 
     def to_json(self) -> JsonObject:
@@ -116,6 +118,7 @@ class MeasureTask:
             "data": {name: spec.to_json() for name, spec in self.data.items()},
             "scripts": dict(self.scripts),
             "seed": self.seed,
+            "level": self.level,
             "goals": dict(self.goals),
         }
 
@@ -133,6 +136,7 @@ class MeasureTask:
             data=_data(value["data"]),
             scripts=cast("dict[str, str]", value["scripts"]),
             seed=cast("int", value["seed"]),
+            level=cast("float", value["level"]),
             goals=cast("dict[str, Json]", value["goals"]),
         )
 

@@ -11,13 +11,13 @@ from olivelike.contracts.data import RefersTo
 from olivelike.contracts.passes import PassConfig
 from olivelike.contracts.report import Report
 from olivelike.digest import Json
+from olivelike.engine.data_option import data_section
 from olivelike.engine.events import Listener, ignore
 from olivelike.engine.opened import open_workflow
 from olivelike.engine.session import Settings, run_workflow
 from olivelike.errors import InputError, fail
 from olivelike.registry import installed
 
-READERS = {".npz": "npz", ".npy": "npy", ".csv": "csv"}
 DATA = "data"
 
 
@@ -52,7 +52,7 @@ def apply_pass(
     }
     if data:
         config |= _data_parameter(installed().pass_named(name).config, name)
-        workflow["data"] = {DATA: {_reader(data): str(Path(data).absolute())}}
+        workflow["data"] = {DATA: data_section(data)}
     overrides = [f"passes.{name}.{parameter}" for parameter in parameters]
     if output.suffix != ".onnx":
         opened = open_workflow({**workflow, "output": {"path": str(output.absolute())}}, overrides)
@@ -69,13 +69,3 @@ def _data_parameter(config: type[PassConfig], name: str) -> dict[str, Json]:
         if any(isinstance(mark, RefersTo) for mark in info.metadata):
             return {field: DATA}
     raise fail(InputError, "OL115", f"the pass {name} reads no data", hint="leave --data out")
-
-
-def _reader(data: str) -> str:
-    if Path(data).is_dir():
-        return "images"
-    suffix = Path(data).suffix.lower()
-    if suffix not in READERS:
-        claim = f"--data {data}: unknown kind of file {suffix!r}"
-        raise fail(InputError, "OL115", claim, hint=f"known: {', '.join(READERS)} and a folder of images")
-    return READERS[suffix]

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from math import log
+from typing import cast
 
 from olivelike.contracts.artifact import Artifact
 from olivelike.contracts.outcome import Failed, Measured, Measurement, Outcome
@@ -12,10 +14,14 @@ from olivelike.contracts.space import Choice, Domain, ForkSpace
 from olivelike.digest import Json
 from olivelike.engine.candidate import BASELINE, Candidate
 from olivelike.engine.desk import Desk
+from olivelike.engine.judge import NO_DIFFERENCE
 from olivelike.engine.measure import Unavailable, Values, measure
 from olivelike.engine.step import Made, run_recipe
 from olivelike.errors import InputError, fail
 from olivelike.plan.model import INPUT, NO_BASELINE
+
+ITSELF = "against_its_copy"
+TOLD_APART = 0.03
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +78,24 @@ def set_baseline(desk: Desk, source: Artifact) -> Reference:
     outcome = _measured(desk, made.artifact)
     if isinstance(outcome, Failed):
         return _failed(made.artifact, recipe, outcome, notes)
-    return Reference(made.artifact, recipe, outcome, True, notes)
+    return Reference(made.artifact, recipe, outcome, True, (*notes, *noise_notes(outcome)))
+
+
+def noise_notes(outcome: Outcome) -> tuple[str, ...]:
+    """Returns what the baseline, timed beside its own copy, tells of a machine too noisy to show a difference of 3 %."""
+    notes: dict[str, None] = {}
+    metrics = outcome.metrics if isinstance(outcome, Measured) else {}
+    for key, measurement in metrics.items():
+        apart = measurement.details.get(ITSELF)
+        if isinstance(apart, dict):
+            low, high = cast("float", apart["low"]), cast("float", apart["high"])
+            if log(high / low) / 2 + NO_DIFFERENCE > TOLD_APART:
+                name = key.partition(".")[0]
+                found = (
+                    f"{name}: the machine is too noisy to tell {TOLD_APART:.0%} apart: the baseline beside its own copy"
+                )
+                notes[f"{found} came out at {low:.3f} to {high:.3f} times itself"] = None
+    return tuple(notes)
 
 
 def _failed(artifact: Artifact, recipe: Recipe, failed: Failed, notes: tuple[str, ...]) -> Reference:

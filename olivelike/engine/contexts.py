@@ -91,6 +91,11 @@ class MeasureDesk:
         return self.task.seed
 
     @property
+    def level(self) -> float:
+        """The confidence level of two-sided intervals."""
+        return self.task.level
+
+    @property
     def seconds_left(self) -> float:
         """How much of the search's time is left."""
         return max(self._goals.seconds - (monotonic() - self.begun), 0.0)

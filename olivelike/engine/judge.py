@@ -13,6 +13,7 @@ from olivelike.plan.model import Constraint, Objective, Rule
 
 Metrics = Mapping[str, Measurement]
 EXACT = 1e-12
+TIMES = frozenset({"ms", "s", "1/s"})
 NO_DIFFERENCE = 0.01
 """Times that differ by less than this share are no difference: an A against A run is seen biased by tenths of a percent."""
 
@@ -61,7 +62,22 @@ def _judge(constraint: Constraint, metrics: Metrics, baseline: Metrics) -> Judge
     holds = _holds(found, constraint.amount, upper)
     excess = (found.value - constraint.amount) if upper else (constraint.amount - found.value)
     scale = abs(constraint.amount) or 1.0
-    return Judgement(constraint, holds, excess / scale, f"{constraint.text}: {_found(constraint, found)}")
+    text = f"{constraint.text}: {_found(constraint, found)}"
+    if holds is Holds.OPEN:
+        text += _more_needed(measurement, found, constraint.amount)
+    return Judgement(constraint, holds, excess / scale, text)
+
+
+def _more_needed(measurement: Measurement, found: Interval, bound: float) -> str:
+    """Returns how much more would probably decide: an interval shrinks with the root of the sample size."""
+    gap = abs(found.value - bound)
+    half = found.high - found.value if found.value < bound else found.value - found.low
+    if not gap or not half or not math.isfinite(half):
+        return "; too near the bound to say how much more would decide"
+    more = measurement.n * ((half / gap) ** 2 - 1)
+    size = 10 ** max(math.floor(math.log10(max(more, 1))) - 1, 0)  # two digits: it is an estimate
+    what = "runs" if measurement.unit in TIMES else "samples"
+    return f"; about {math.ceil(more / size) * size:,} more {what} would decide"
 
 
 def _as_asked(constraint: Constraint, found: Interval) -> tuple[Interval, bool]:

@@ -19,6 +19,7 @@ from olivelike.engine.desk import Desk
 from olivelike.engine.events import StepEnded, StepStarted
 from olivelike.engine.goals import Goals
 from olivelike.evaluate.machine.quiet import quiet_machine
+from olivelike.evaluate.statistics.intervals import LEVEL
 from olivelike.plan.model import MetricPlan
 from olivelike.store.keys import key_of, measure_ingredients
 from olivelike.store.port import Absent
@@ -46,7 +47,13 @@ NO_GOALS = Goals()
 
 
 def measure(
-    desk: Desk, metric: MetricPlan, candidate: Artifact, reference: Artifact, trial: int, goals: Goals = NO_GOALS
+    desk: Desk,
+    metric: MetricPlan,
+    candidate: Artifact,
+    reference: Artifact,
+    trial: int,
+    goals: Goals = NO_GOALS,
+    level: float = LEVEL,
 ) -> Found:
     """Measures one artifact with one metric, or takes the measurement from the cache.
 
@@ -56,7 +63,7 @@ def measure(
         return Unavailable("the target is declared not present: built for, never run on")
     if candidate.kind not in metric.metric.kinds:
         return Unavailable(f"{metric.type_name} cannot measure an artifact of the kind {candidate.kind}")
-    task = measure_task(desk, metric, candidate.digest, reference.digest)
+    task = replace(measure_task(desk, metric, candidate.digest, reference.digest), level=level)
     ingredients = ingredients_of(desk, metric, task)
     key = key_of(ingredients)
     record = desk.store.lookup(key)

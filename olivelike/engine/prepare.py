@@ -12,7 +12,7 @@ from olivelike.contracts.artifact import Artifact, Manifest
 from olivelike.contracts.data import DataSpec
 from olivelike.contracts.ports import Fetched
 from olivelike.digest import Json, JsonObject, digest_json
-from olivelike.errors import InputError, Problem, StoreError
+from olivelike.errors import InputError, Problem, StoreError, fail
 from olivelike.evaluate.sessions.providers import require_providers
 from olivelike.plan.model import DataPlan, Plan
 from olivelike.sources.closure import script_files
@@ -44,7 +44,25 @@ def prepare(plan: Plan, store: Store) -> Prepared:
     check_target(plan)
     source, revision = _source(plan, store)
     data = {name: _data(entry, plan.folder, store) for name, entry in plan.data.items()}
+    _check_unseen(plan, data)
     return Prepared(source, revision, data)
+
+
+def _check_unseen(plan: Plan, data: Mapping[str, DataSpec]) -> None:
+    """Checks that the data which certify the winner are not the same files as any that the search sees.
+
+    Raises:
+        InputError: OL112, they are.
+    """
+    for metric in plan.metrics:
+        unseen = data.get(metric.certify)
+        twins = [
+            name for name, spec in data.items() if unseen and name != metric.certify and spec.files == unseen.files
+        ]
+        if unseen and unseen.files and twins:
+            claim = f"the data entries {metric.certify} and {twins[0]} are the same files: nothing would be certified"
+            path = f"metrics.{metric.name}.certify"
+            raise fail(InputError, "OL112", claim, path=path, hint="keep samples apart that the search does not see")
 
 
 def check_target(plan: Plan) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
@@ -10,6 +10,7 @@ from pathlib import Path
 from olivelike.bundle.lock import Lock, differences, installed_versions, read_lock
 from olivelike.contracts.outcome import Measured
 from olivelike.contracts.report import Baseline, Chosen, Report, Status, Trial
+from olivelike.digest import Json
 from olivelike.engine.deliver import deliver
 from olivelike.engine.desk import Desk
 from olivelike.engine.events import Listener, RunStarted, ignore
@@ -60,15 +61,30 @@ def rebuild(
 
 
 def _opened(lock: Lock, lock_file: Path, folder: Path, output: str) -> Opened:
-    workflow = from_mapping(dict(lock.workflow)).workflow
+    opened = opened_at(lock.workflow, folder, lock_file, str(lock.revision.get("commit", "")))
+    path = str(Path(output).absolute()) if output else ""
+    return replace(opened, plan=replace(opened.plan, output=opened.plan.output.model_copy(update={"path": path})))
+
+
+def opened_at(document: Mapping[str, Json], folder: Path, lock_file: Path, commit: str) -> Opened:
+    """Opens a workflow that came out of a lock.
+
+    Args:
+        document: the workflow as JSON.
+        folder: where its relative paths start.
+        lock_file: the lock, for messages.
+        commit: what the source is pinned to; empty leaves it to the workflow.
+
+    Raises:
+        InputError: OL118, it does not hold together; and everything else that is wrong with it.
+    """
+    workflow = from_mapping(dict(document)).workflow
     if not isinstance(workflow, Workflow):
         raise fail(InputError, "OL118", "the workflow in the lock does not hold together", place=str(lock_file))
     registry = installed()
     plan = resolve(workflow, registry, folder)
-    commit = str(lock.revision.get("commit", ""))
     model = replace(plan.model, revision=commit or plan.model.revision)
-    path = str(Path(output).absolute()) if output else ""
-    return Opened(replace(plan, model=model, output=plan.output.model_copy(update={"path": path})), registry)
+    return Opened(replace(plan, model=model), registry)
 
 
 def _made(desk: Desk, prepared: Prepared, lock: Lock) -> tuple[Report, str]:

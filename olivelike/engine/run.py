@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from dataclasses import replace
 from importlib.metadata import version
+from math import inf
 from time import monotonic
 
 from olivelike.contracts.artifact import Artifact
 from olivelike.contracts.outcome import Failed, Measured, Refused
 from olivelike.contracts.recipe import Recipe
-from olivelike.contracts.report import Baseline, Chosen, Report, Status, Trial
+from olivelike.contracts.report import Baseline, Certainty, Certificate, Chosen, Report, Status, Trial
 from olivelike.digest import JsonObject
 from olivelike.engine.baseline import Reference, set_baseline
 from olivelike.engine.candidate import BASELINE, Candidate
+from olivelike.engine.certify import certified_metrics, certify, certify_one, not_accepted, uncertified
 from olivelike.engine.desk import Desk
 from olivelike.engine.events import RunEnded, RunStarted
 from olivelike.engine.select import Selection, pareto, select
@@ -87,12 +89,55 @@ def _selected(desk: Desk, report: Report, baseline: Reference, trials: Trials) -
     if baseline.usable and (plan.output.kind or baseline.artifact.kind in {c.kind for c in candidates}):
         candidates.append(baseline.candidate)
     selection = select(candidates, baseline.metrics, plan.constraints, plan.objectives, plan.output.kind)
+    certificates: tuple[Certificate, ...] = ()
+    if selection.status is Status.FEASIBLE and certified_metrics(desk):
+        selection, certificates = _certified(desk, selection, baseline)
     picked = _picked(desk, selection)
     chosen = tuple(_chosen(desk, candidate, selection, rank) for rank, candidate in enumerate(picked))
     judged = tuple(
         replace(trial, verdict=selection.verdicts.get(trial.number, "") or trial.verdict) for trial in report.trials
     )
-    return replace(report, status=selection.status, why=selection.why, chosen=chosen, trials=judged)
+    notes = (*report.notes, *uncertified(plan.constraints, plan.metrics, len(candidates)))
+    return replace(
+        report,
+        status=selection.status,
+        why=selection.why,
+        chosen=chosen,
+        trials=judged,
+        notes=notes,
+        certificates=certificates,
+    )
+
+
+def _certified(desk: Desk, selection: Selection, baseline: Reference) -> tuple[Selection, tuple[Certificate, ...]]:
+    """Returns the selection with only those at its head that hold on data which the search did not see.
+
+    This takes as long as it takes: the time limit is the search's.
+    """
+    desk = replace(desk, deadline=inf)
+    if desk.plan.output.keep != "best":
+        each = tuple(certify_one(desk, candidate, baseline) for candidate in selection.ranked)
+        refused = {c.trial: not_accepted(c) for c in each if c.verdict is not Certainty.ACCEPT}
+    else:
+        each = certify(desk, selection.ranked, baseline)
+        refused = {c.trial: not_accepted(c) for c in each if c.verdict is not Certainty.ACCEPT}
+        if len(refused) == len(each):
+            refused |= {c.trial: refused.get(c.trial, "not certified") for c in selection.ranked}
+    left = tuple(candidate for candidate in selection.ranked if candidate.trial not in refused)
+    verdicts = {**selection.verdicts, **refused}
+    if left:
+        first = left[0]
+        changed = first is not selection.ranked[0]
+        why = (
+            f"best of those certified; {first.name} holds on data that the search did not see"
+            if changed
+            else selection.why
+        )
+        return replace(selection, ranked=left, why=why, verdicts=verdicts | {first.trial: f"chosen: {why}"}), each
+    rejected = all(c.verdict is Certainty.REJECT for c in each)
+    status = Status.INFEASIBLE if rejected else Status.UNDECIDED
+    why = f"{selection.ranked[0].name} comes closest: {refused[selection.ranked[0].trial]}"
+    return Selection(status, selection.ranked[:1], why, verdicts), each
 
 
 def _picked(desk: Desk, selection: Selection) -> tuple[Candidate, ...]:

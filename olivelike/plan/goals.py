@@ -47,8 +47,9 @@ def _metric(
             findings.add(code, claim, (*path, *problem_path), hint)
         return None
     _check_metric_data(section, kind.data, kind.needs_labels, workflow, data, path, findings)
+    _check_certify(section, data, path, findings)
     values = kind().values(config)
-    return MetricPlan(name, section.type, kind, config, section.data, values, tuple(_scripts(config)))
+    return MetricPlan(name, section.type, kind, config, section.data, values, tuple(_scripts(config)), section.certify)
 
 
 def _check_metric_data(
@@ -77,6 +78,22 @@ def _check_metric_data(
         if wants == "required" and not allows(entry, "selection"):
             claim = f"data entry {section.data!r} is for {', '.join(entry.spec.use)}, not for selection"
             findings.add("OL112", claim, (*path, "data"), "use another entry, or add selection to its use")
+
+
+def _check_certify(section: MetricSection, data: Mapping[str, DataPlan], path: KeyPath, findings: Findings) -> None:
+    """Checks that the data that certify are different from what the search sees by construction: their `use` says so."""
+    if not section.certify:
+        return
+    at, entry = (*path, "certify"), data.get(section.certify)
+    if not section.data:
+        findings.add("OL112", "certify goes with data: the search needs samples of its own", at, "add `data:`")
+    elif entry is None:
+        claim = f"no data entry is called {section.certify!r}"
+        findings.add("OL108", claim, at, nearest(section.certify, data))
+    elif entry.spec.use != ("certification",):
+        use = f"has use {list(entry.spec.use)}" if entry.spec.use else "says no use"
+        claim = f"data entry {section.certify!r} {use}, so the search may see it"
+        findings.add("OL112", claim, at, f"write `use: [certification]` in data.{section.certify}")
 
 
 def _scripts(config: BaseModel) -> list[str]:

@@ -50,7 +50,10 @@ class DataPlan:
 
 @dataclass(frozen=True, slots=True)
 class MetricPlan:
-    """One metric entry: a measuring run with one or more values."""
+    """One metric entry: a measuring run with one or more values.
+
+    `certify` names the data entry, unseen by the search, on which the winner must hold again; empty for none.
+    """
 
     name: str
     type_name: str
@@ -59,6 +62,7 @@ class MetricPlan:
     data: str
     values: tuple[ValueSpec, ...]
     scripts: tuple[str, ...]
+    certify: str = ""
 
     @property
     def keys(self) -> tuple[str, ...]:

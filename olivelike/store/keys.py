@@ -19,7 +19,7 @@ from olivelike.contracts.task import MeasureTask, StepTask
 from olivelike.digest import JsonObject, digest_file, digest_json
 
 STEP_FORMAT = 1
-MEASURE_FORMAT = 1
+MEASURE_FORMAT = 2
 ENGINE = "olivelike"
 IMPORT = re.compile(r"^[ \t]*import[ \t]+([\w., \t]+)", re.MULTILINE)
 FROM_IMPORT = re.compile(r"^[ \t]*from[ \t]+(\.*[\w.]*)[ \t]+import[ \t]+(\([^)]*\)|[\w., \t]+)", re.MULTILINE)
@@ -82,6 +82,7 @@ def measure_ingredients(
         "runtime": runtime,
         "machine": machine,
         "seed": task.seed,
+        "level": task.level,
         "tools": {name: _version(name) for name in kind.tools},
     }
 

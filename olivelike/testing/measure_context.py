@@ -79,6 +79,7 @@ class MemoryContext:
         functions: the user's functions by name; the script's path in a `ScriptCall` is not looked at.
         opened: the digest of every artifact opened, in order.
         held_against: says what values mean for the candidate; by default that every constraint holds.
+        level: of two-sided intervals.
         seconds_left: how much of the search's time is left.
     """
 
@@ -90,6 +91,7 @@ class MemoryContext:
     functions: Mapping[str, Callable[..., object]] = field(default_factory=dict)
     opened: list[str] = field(default_factory=list)
     held_against: Callable[[Mapping[str, Measurement]], Prospect] = lambda values: Prospect.CLEAR
+    level: float = 0.95
     seconds_left: float = inf
 
     def open(self, artifact: Artifact) -> Session:

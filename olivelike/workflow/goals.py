@@ -24,12 +24,14 @@ class MetricSection(OpenSection):
     Attributes:
         type: the registered name of the metric.
         data: the data entry that it reads; empty for none.
+        certify: the data entry, unseen by the search, on which the winner must hold again; empty for none.
         target: the target to measure on; empty, or the workflow's own.
         own: the metric's own configuration, every other key.
     """
 
     type: Annotated[Text, Field(examples=["accuracy"])]
     data: str = ""
+    certify: str = ""
     target: str = ""
     part: Annotated[str, NotBuilt] = ""
     environment: Annotated[str, NotBuilt] = ""

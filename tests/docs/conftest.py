@@ -15,7 +15,7 @@ from tests.docs.running import WORKFLOW, Reader
 
 QUICKER = {
     "labels: labels, use": "labels: labels, samples: 1000, use",
-    "type: latency, data: test, batch: 1": "type: latency, data: test, batch: 1, runs: 100, seconds: 0, blocks: 8",
+    "type: latency, data: test, batch: 1": "type: latency, data: test, batch: 1, runs: 100, seconds: 0",
     "output: {path: out/fashion}": "output: {path: out/fashion}\nrun: {executor: inline}",
 }
 """Fewer samples and runs, no worker processes: the page's commands stay as they are, only the answer is less certain."""

@@ -44,6 +44,7 @@ class ScriptedContext:
     manifests: list[Manifest] = field(default_factory=list)
     held_against: Callable[[Mapping[str, Measurement]], Prospect] = lambda values: Prospect.CLEAR
     seconds_left: float = float("inf")
+    level: float = 0.95
 
     def prospect(self, values: Mapping[str, Measurement]) -> Prospect:
         return self.held_against(values)

@@ -84,7 +84,7 @@ class Accuracy(Metric[AccuracyConfig]):
             config.batch,
             enough=stops_when_out(name, RIGHT, context),
         )
-        return {name: mean_score(observed, RIGHT)}
+        return {name: mean_score(observed, RIGHT, context.level)}
 
 
 def _observer(config: AccuracyConfig, context: MeasureContext, session: Session) -> Observer:

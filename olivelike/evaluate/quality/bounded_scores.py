@@ -10,6 +10,7 @@ from olivelike.contracts.metric import MeasureContext, Prospect
 from olivelike.contracts.outcome import Measurement, Paired, Unpaired
 from olivelike.evaluate.quality.side_by_side import Observed, Rows
 from olivelike.evaluate.statistics.intervals import (
+    LEVEL,
     matched_difference_interval,
     proportion_interval,
 )
@@ -32,13 +33,13 @@ def stops_when_out(name: str, column: str, context: MeasureContext) -> Callable[
     """
 
     def enough(own: Rows, other: Rows) -> bool:
-        found = _any_time(own[column], other[column] if other else None)
+        found = _any_time(own[column], other[column] if other else None, context.level)
         return context.prospect({name: found}) is Prospect.OUT
 
     return enough
 
 
-def mean_score(observed: Observed, column: str) -> Measurement:
+def mean_score(observed: Observed, column: str, level: float = LEVEL) -> Measurement:
     """Returns the mean of scores from 0 to 1, higher is better, with the paired difference to the baseline.
 
     Of right-or-wrong scores (booleans), all of them seen: Wilson's interval and the matched-pairs interval. Of others, and
@@ -48,23 +49,23 @@ def mean_score(observed: Observed, column: str) -> Measurement:
     own = observed.own[column]
     other = observed.other[column] if observed.other else None
     if not observed.complete or own.dtype.kind != "b":
-        return replace(_any_time(own, other), complete=observed.complete)
-    share = proportion_interval(int(_floats(own).sum()), len(own))
+        return replace(_any_time(own, other, level), complete=observed.complete)
+    share = proportion_interval(int(_floats(own).sum()), len(own), level)
     versus: Paired | Unpaired = Unpaired()
     if other is not None:
         gaps = _floats(own) - _floats(other)
         versus = Paired(
-            "difference", matched_difference_interval(int((gaps > 0).sum()), int((gaps < 0).sum()), len(own))
+            "difference", matched_difference_interval(int((gaps > 0).sum()), int((gaps < 0).sum()), len(own), level)
         )
     return Measurement(share.value, "1", "higher", share.low, share.high, len(own), versus)
 
 
-def _any_time(own: Array, other: Array | None) -> Measurement:
+def _any_time(own: Array, other: Array | None, level: float) -> Measurement:
     scores = _floats(own)
-    share = bounded_mean_sequence(scores.tolist(), 0.0, 1.0)
+    share = bounded_mean_sequence(scores.tolist(), 0.0, 1.0, level)
     versus: Paired | Unpaired = Unpaired()
     if other is not None:
-        versus = Paired("difference", bounded_mean_sequence((scores - _floats(other)).tolist(), -1.0, 1.0))
+        versus = Paired("difference", bounded_mean_sequence((scores - _floats(other)).tolist(), -1.0, 1.0, level))
     return Measurement(share.value, "1", "higher", share.low, share.high, len(scores), versus, complete=False)
 
 

@@ -86,7 +86,9 @@ class Latency(Metric[LatencyConfig]):
     ) -> Mapping[str, Value]:
         """Times the candidate beside the reference, or beside its own copy where they are the same artifact."""
         fewest = max(runs_needed(name) for name in config.values)
-        return time_models(candidate, reference, config, context, partial(latencies, config.values), fewest)
+        return time_models(
+            candidate, reference, config, context, partial(latencies, config.values, context.level), fewest
+        )
 
 
 def runs_needed(name: str) -> int:
@@ -101,31 +103,31 @@ def runs_needed(name: str) -> int:
     return math.ceil(math.log(1 - CERTAIN) / math.log(inside))
 
 
-def latencies(names: tuple[str, ...], compared: Compared) -> dict[str, Value]:
+def latencies(names: tuple[str, ...], level: float, compared: Compared) -> dict[str, Value]:
     """Returns the values of some names from timed runs."""
-    return {name: _value(name, compared) for name in names}
+    return {name: _value(name, level, compared) for name in names}
 
 
-def _value(name: str, compared: Compared) -> Value:
+def _value(name: str, level: float, compared: Compared) -> Value:
     if compared.runs < runs_needed(name):
         return Undefined(f"{name} takes {runs_needed(name)} timed runs, and {compared.runs} fit into the time")
-    own = _own(name, compared)
+    own = _own(name, level, compared)
     value, low, high = (end * MILLISECONDS for end in (own.value, own.low, own.high))
     if not all(map(math.isfinite, (low, high))):
         return Undefined(f"{compared.runs} timed runs bound {name} on one side only")
-    versus = Unpaired() if compared.itself else Paired("ratio", _ratio(name, compared))
+    versus = Unpaired() if compared.itself else Paired("ratio", _ratio(name, level, compared))
     return Measurement(value, "ms", "lower", max(low, 0.0), high, compared.runs, versus, compared.details)
 
 
-def _own(name: str, compared: Compared) -> Interval:
+def _own(name: str, level: float, compared: Compared) -> Interval:
     if name == MEAN:
-        return blocked_mean(compared.candidate)
-    return blocked_quantile(compared.candidate, share_of(name))
+        return blocked_mean(compared.candidate, level)
+    return blocked_quantile(compared.candidate, share_of(name), level)
 
 
-def _ratio(name: str, compared: Compared) -> Interval:
+def _ratio(name: str, level: float, compared: Compared) -> Interval:
     if name == MEAN:
-        return blocked_ratio(compared.candidate, compared.reference, fmean)
+        return blocked_ratio(compared.candidate, compared.reference, fmean, level)
     if name == "p50":
-        return blocked_median_ratio(compared.candidate, compared.reference)
-    return blocked_ratio(compared.candidate, compared.reference, partial(quantile, share=share_of(name)))
+        return blocked_median_ratio(compared.candidate, compared.reference, level)
+    return blocked_ratio(compared.candidate, compared.reference, partial(quantile, share=share_of(name)), level)

@@ -57,7 +57,7 @@ class Throughput(Metric[ThroughputConfig]):
 
         def values(compared: Compared) -> dict[str, Value]:
             _check_batch(compared, config.batch)
-            return {"samples_per_second": _measurement(compared, config.batch)}
+            return {"samples_per_second": _measurement(compared, config.batch, context.level)}
 
         return time_models(candidate, reference, config, context, values)
 
@@ -70,10 +70,10 @@ def _check_batch(compared: Compared, batch: int) -> None:
             raise fail(InputError, "OL206", claim, path="batch", hint="set `batch` to the model's own batch size")
 
 
-def _measurement(compared: Compared, batch: int) -> Measurement:
-    seconds = blocked_quantile(compared.candidate, 0.5)
+def _measurement(compared: Compared, batch: int, level: float) -> Measurement:
+    seconds = blocked_quantile(compared.candidate, 0.5, level)
     # Reference over candidate, because samples per second are the inverse of seconds.
-    ratio = Paired("ratio", blocked_median_ratio(compared.reference, compared.candidate))
+    ratio = Paired("ratio", blocked_median_ratio(compared.reference, compared.candidate, level))
     low, high = batch / seconds.high, batch / seconds.low
     versus = Unpaired() if compared.itself else ratio
     return Measurement(batch / seconds.value, UNIT, "higher", low, high, compared.runs, versus, compared.details)

@@ -1,0 +1,102 @@
+"""The commands that show evidence: `bench`, `certify`, `selftest`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from olivelike.cli.optimize import AsJson, CacheDir, Debug, Format, Level, LogFormat, LogLevel
+
+DataFile = Annotated[str, typer.Option("--data", help="Data to feed: .npz, .npy, .csv or a folder of pictures.")]
+Columns = Annotated[
+    list[str] | None, typer.Option("--input", metavar="INPUT=COLUMN", help="Which column feeds which model input.")
+]
+
+
+def bench(
+    models: Annotated[list[Path], typer.Argument(help="The model, and those to compare with it.", show_default=False)],
+    data: DataFile = "",
+    inputs: Columns = None,
+    batch: Annotated[int, typer.Option("--batch", min=1, help="Samples in one run.")] = 1,
+    dims: Annotated[
+        list[str] | None, typer.Option("--dim", metavar="NAME=SIZE", help="The size of a dynamic dimension.")
+    ] = None,
+    threads: Annotated[int, typer.Option("--threads", min=0, help="Threads of a session; 0 leaves it open.")] = 0,
+    provider: Annotated[list[str] | None, typer.Option("--provider", help="Execution providers, in order.")] = None,
+    value: Annotated[list[str] | None, typer.Option("--value", help="What to report: p50, mean, p99, ...")] = None,
+    seconds: Annotated[float, typer.Option("--seconds", min=0, help="How long to time each model at most.")] = 10.0,
+    pin: Annotated[list[int] | None, typer.Option("--pin", help="Processors to bind the runs to (Linux).")] = None,
+    json: AsJson = False,
+    log_level: Level = LogLevel.WARNING,
+    log_format: Format = LogFormat.TEXT,
+    debug: Debug = False,
+) -> int:
+    """Compare models' speed: each in turns with the first, until it is decided or the time is up."""
+    del debug
+    from olivelike.cli import render
+    from olivelike.engine.bench import Options
+    from olivelike.engine.bench import bench as compare
+
+    render.start_logging(log_level.value, log_format.value)
+    options = Options(
+        data=data,
+        inputs=pairs(inputs or (), "--input"),
+        batch=batch,
+        dims={name: whole(size, f"--dim {name}") for name, size in pairs(dims or (), "--dim").items()},
+        threads=threads,
+        providers=tuple(provider or ("cpu",)),
+        values=tuple(value or ("p50", "p90")),
+        seconds=seconds,
+        pin=tuple(pin or ()),
+    )
+    render.benched(compare(models, options), as_json=json)
+    return 0
+
+
+def certify(
+    bundle: Annotated[Path, typer.Argument(help="A bundle that `run` wrote.", show_default=False)],
+    data: Annotated[str, typer.Option("--data", help="Samples that the search did not see.", show_default=False)],
+    inputs: Columns = None,
+    labels: Annotated[str, typer.Option("--labels", help="The column of the labels.")] = "",
+    alpha: Annotated[
+        float, typer.Option("--alpha", help="The chance, at most, of a wrong verdict on a constraint.")
+    ] = 0.05,
+    workflow: Annotated[
+        Path | None, typer.Option("--workflow", help="The workflow file, where the bundle was moved away from it.")
+    ] = None,
+    json: AsJson = False,
+    cache_dir: CacheDir = "",
+    log_level: Level = LogLevel.WARNING,
+    log_format: Format = LogFormat.TEXT,
+    debug: Debug = False,
+) -> int:
+    """Say for each constraint of a bundle whether it holds on new data: accept (0), reject (3) or undecided (4)."""
+    del debug
+    from olivelike.cli import render
+    from olivelike.engine.certify_bundle import EXIT_CODES, Fresh, certify_bundle
+    from olivelike.engine.session import Settings
+
+    render.start_logging(log_level.value, log_format.value)
+    fresh = Fresh(data, pairs(inputs or (), "--input"), labels)
+    with render.progress(log_format.value) as listener:
+        found = certify_bundle(bundle, fresh, alpha, workflow, Settings(cache_dir), listener)
+    render.certified(found, as_json=json)
+    return EXIT_CODES[found.verdict]
+
+
+def pairs(texts: list[str] | tuple[str, ...], option: str) -> dict[str, str]:
+    """Returns `NAME=VALUE` texts as a mapping."""
+    found = dict(text.partition("=")[::2] for text in texts)
+    for name, value in found.items():
+        if not name or not value:
+            raise typer.BadParameter(f"{option} {name}: expected NAME=VALUE")
+    return found
+
+
+def whole(text: str, option: str) -> int:
+    """Returns a positive whole number."""
+    if not text.isdecimal() or int(text) < 1:
+        raise typer.BadParameter(f"{option}: expected a whole number above 0, got {text!r}")
+    return int(text)

@@ -1,0 +1,203 @@
+"""Comparing models honestly: each beside the first, in turns, until it is decided which is faster."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import Enum
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import cast
+
+from olivelike.contracts.artifact import Artifact, Manifest
+from olivelike.contracts.outcome import Failed, Interval, Measurement, Paired
+from olivelike.contracts.report import metrics_json
+from olivelike.digest import Json, JsonObject
+from olivelike.engine.baseline import ITSELF
+from olivelike.engine.data_option import data_section
+from olivelike.engine.desk import Desk
+from olivelike.engine.events import Listener, ignore
+from olivelike.engine.judge import NO_DIFFERENCE
+from olivelike.engine.measure import Unavailable, Values, measure
+from olivelike.engine.opened import open_workflow
+from olivelike.engine.run import conditions
+from olivelike.engine.session import Settings, desk_for
+from olivelike.errors import InputError, MeasureError, fail
+from olivelike.sources.local import Local
+
+LATENCY = "latency"
+TOO_WIDE = math.log(1.02)
+"""With an interval of more than two percent to either side, a difference of three is not told from one that counts as none."""
+
+
+class Verdict(Enum):
+    """What is shown of a model's speed against another's."""
+
+    FASTER = "faster"
+    SLOWER = "slower"
+    SAME = "no difference shown"
+    NOISY = "too noisy"
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """How models are timed.
+
+    Attributes:
+        data: a data file to feed, or empty for random values.
+        inputs: model input to column of the data.
+        batch: samples in one run.
+        dims: sizes of dynamic dimensions by name.
+        threads: the most threads of a session; 0 leaves it to the runtime.
+        providers: execution providers in order.
+        values: what to report: `p50`, `mean`, `p99`, ...
+        seconds: how long to time each pair at most.
+        pin: processors that the runs are bound to.
+    """
+
+    data: str = ""
+    inputs: Mapping[str, str] = field(default_factory=dict)
+    batch: int = 1
+    dims: Mapping[str, int] = field(default_factory=dict)
+    threads: int = 0
+    providers: Sequence[str] = ("cpu",)
+    values: Sequence[str] = ("p50", "p90")
+    seconds: float = 10.0
+    pin: Sequence[int] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Timed:
+    """One model's times: by name, and why a value cannot be given."""
+
+    path: str
+    digest: str
+    values: Mapping[str, Measurement]
+    undefined: Mapping[str, str]
+
+    @property
+    def ratio(self) -> Interval:
+        """The median ratio of its times to the first model's; of the first, to those of its own copy."""
+        found = next(iter(self.values.values()))
+        if isinstance(found.versus, Paired):
+            return found.versus.interval
+        copy = cast("Mapping[str, float]", found.details[ITSELF])
+        return Interval(copy["ratio"], copy["low"], copy["high"])
+
+    @property
+    def verdict(self) -> Verdict:
+        """What is shown of its speed against the first model's; of the first, against its own copy's."""
+        return verdict_of(self.ratio)
+
+    def to_json(self) -> JsonObject:
+        """Returns it as the answer holds it."""
+        return {
+            "path": self.path,
+            "digest": f"sha256:{self.digest}",
+            "metrics": metrics_json(self.values),
+            "undefined": dict(self.undefined),
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Bench:
+    """What a comparison came to: the first model, timed beside its own copy, and the others beside it."""
+
+    first: Timed
+    others: tuple[Timed, ...]
+    conditions: Mapping[str, Json]
+
+    def to_json(self) -> JsonObject:
+        """Returns the answer document of `olivelike bench`: `verdict` and `ratio` are those of the second model."""
+        compared: list[Json] = [
+            {**timed.to_json(), "verdict": timed.verdict.value, "ratio": _interval_json(timed.ratio)}
+            for timed in self.others
+        ]
+        main = self.others[0] if self.others else None
+        return {
+            "format": 1,
+            "verdict": main.verdict.value if main else None,
+            "ratio": _interval_json(main.ratio) if main else None,
+            "first": {**self.first.to_json(), "beside_its_copy": _interval_json(self.first.ratio)},
+            "others": compared,
+            "conditions": dict(self.conditions),
+        }
+
+
+def verdict_of(ratio: Interval) -> Verdict:
+    """Returns what an interval of a ratio of times shows; less than one percent is no difference."""
+    low, high = (math.log(end) if end > 0 else -math.inf for end in (ratio.low, ratio.high))
+    if high < -math.log1p(NO_DIFFERENCE):
+        return Verdict.FASTER
+    if low > math.log1p(NO_DIFFERENCE):
+        return Verdict.SLOWER
+    return Verdict.NOISY if (high - low) / 2 > TOO_WIDE else Verdict.SAME
+
+
+def bench(models: Sequence[Path], options: Options, listener: Listener = ignore) -> Bench:
+    """Times models, each in turns with the first; nothing is taken from the cache or kept.
+
+    Args:
+        models: model files or folders; the first is what the others are compared with.
+        options: how to time.
+        listener: told of everything that happens.
+
+    Raises:
+        InputError: everything that is wrong with the models, the data or the options.
+        MeasureError: OL504, a model cannot be loaded or run.
+    """
+    with TemporaryDirectory(prefix="olivelike-") as room:
+        opened = open_workflow(_workflow(models[0], options))
+        with desk_for(opened, Settings(cache_dir=room), listener) as (desk, prepared):
+            first = prepared.source
+            artifacts = [first, *(_taken_in(desk, path) for path in models[1:])]
+            timed = [_timed(desk, str(path), each, first) for path, each in zip(models, artifacts, strict=True)]
+            return Bench(timed[0], tuple(timed[1:]), conditions(desk))
+
+
+def _workflow(model: Path, options: Options) -> dict[str, Json]:
+    latency: dict[str, Json] = {
+        "type": LATENCY,
+        "batch": options.batch,
+        "dims": dict(options.dims),
+        "values": list(options.values),
+        "seconds": options.seconds,
+        "longest": options.seconds,
+        "pin": list(options.pin),
+    }
+    workflow: dict[str, Json] = {
+        "name": "bench",
+        "model": {"path": str(model.absolute())},
+        "target": {"providers": list(options.providers), "threads": options.threads},
+        "metrics": {LATENCY: latency},
+    }
+    if options.data:
+        latency["data"] = "data"
+        workflow["data"] = {"data": data_section(options.data, options.inputs)}
+    return workflow
+
+
+def _taken_in(desk: Desk, path: Path) -> Artifact:
+    fetched = Local().fetch(str(path.absolute()), file="", revision="", folder=Path.cwd(), offline=True)
+    return desk.store.ingest(fetched.files, Manifest(fetched.kind, dict(fetched.parts), fetched.companions))
+
+
+def _timed(desk: Desk, path: str, candidate: Artifact, first: Artifact) -> Timed:
+    [metric] = desk.plan.metrics
+    match measure(desk, metric, candidate, first, 0):
+        case Values(metrics=found, undefined=undefined) if found:
+            values = {key.partition(".")[2]: value for key, value in found.items()}
+            return Timed(path, candidate.digest, values, {k.partition(".")[2]: why for k, why in undefined.items()})
+        case Values(undefined=undefined):
+            raise fail(MeasureError, "OL504", f"{path}: {'; '.join(undefined.values())}", hint="raise --seconds")
+        case Unavailable(reason=reason):
+            raise fail(InputError, "OL202", f"{path}: {reason}")
+        case Failed(input=wrong, reason=reason):
+            if wrong:
+                raise InputError(*wrong)
+            raise fail(MeasureError, "OL504", f"{path}: {reason}")
+
+
+def _interval_json(interval: Interval) -> JsonObject:
+    return {"value": interval.value, "low": interval.low, "high": interval.high}

@@ -1,0 +1,204 @@
+"""Certifying a bundle: its model and its baseline on samples that the search did not see, each constraint judged anew."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import cast
+
+from olivelike.bundle.layout import REPORT_NAME
+from olivelike.bundle.lock import LOCK_NAME, Lock, read_lock
+from olivelike.contracts.artifact import Artifact, Manifest
+from olivelike.contracts.outcome import Measured, Measurement
+from olivelike.contracts.recipe import Recipe
+from olivelike.contracts.report import Certainty, Certificate, Finding, metrics_json
+from olivelike.digest import Json, JsonObject, digest_file
+from olivelike.engine.baseline import Reference, baseline_recipe
+from olivelike.engine.candidate import BASELINE
+from olivelike.engine.certify import judged_on
+from olivelike.engine.data_option import data_section
+from olivelike.engine.desk import Desk
+from olivelike.engine.events import Listener, RunStarted, ignore
+from olivelike.engine.opened import Opened
+from olivelike.engine.rebuild import opened_at
+from olivelike.engine.session import Settings, desk_for
+from olivelike.engine.step import Made, run_recipe
+from olivelike.errors import InputError, StepError, StoreError, fail
+from olivelike.plan.model import INPUT, NO_BASELINE
+from olivelike.registry import installed
+from olivelike.sources.local import Local
+
+KEPT = ("name", "model", "target", "targets", "constraints", "baseline")
+FRESH = "fresh"
+EXIT_CODES = {Certainty.ACCEPT: 0, Certainty.REJECT: 3, Certainty.UNDECIDED: 4}
+
+
+@dataclass(frozen=True, slots=True)
+class Fresh:
+    """Samples that the search did not see: a file or folder, and which of its columns feed what."""
+
+    data: str
+    inputs: Mapping[str, str] = field(default_factory=dict)
+    labels: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Certified:
+    """What holds of a bundle on new data.
+
+    Attributes:
+        bundle: the bundle's folder.
+        alpha: the chance, at most, of a wrong verdict on a constraint.
+        findings: one for each constraint.
+        metrics: what was measured.
+        notes: what the user should know.
+    """
+
+    bundle: str
+    alpha: float
+    findings: tuple[Finding, ...]
+    metrics: Mapping[str, Measurement]
+    notes: tuple[str, ...] = ()
+
+    @property
+    def verdict(self) -> Certainty:
+        """Accepted if every constraint is, rejected if any is."""
+        return Certificate(0, self.alpha, self.findings, self.metrics).verdict
+
+    @property
+    def samples(self) -> int:
+        """The fewest samples or runs that a value rests on."""
+        return min((found.n for found in self.metrics.values() if found.n > 1), default=0)
+
+    def to_json(self) -> JsonObject:
+        """Returns the answer document of `olivelike certify`."""
+        return {
+            "format": 1,
+            "bundle": self.bundle,
+            "verdict": self.verdict.value,
+            "alpha": self.alpha,
+            "constraints": [finding.to_json() for finding in self.findings],
+            "metrics": metrics_json(self.metrics),
+            "notes": list(self.notes),
+        }
+
+
+def certify_bundle(
+    bundle: Path, fresh: Fresh, alpha: float, workflow: Path | None, settings: Settings, listener: Listener = ignore
+) -> Certified:
+    """Judges every constraint of a bundle's workflow on new data.
+
+    The baseline is made again from the lock (or taken from the cache) and measured beside the bundle's model. Intervals are of
+    level `1 - 2 alpha`, so that each of their ends is wrong with a chance of `alpha`.
+
+    Args:
+        bundle: a folder that `run` wrote.
+        fresh: the samples.
+        alpha: the chance, at most, of accepting a constraint that does not hold, and of rejecting one that does.
+        workflow: the workflow file, where the bundle no longer lies where it was written.
+        settings: the machine's side.
+        listener: told of everything that happens.
+
+    Raises:
+        InputError: OL118 (no bundle), OL105 (alpha), OL112 (data that the search has seen), and everything that is wrong with
+            the data or the source.
+    """
+    if not 0 < alpha < 0.5:
+        raise fail(InputError, "OL105", f"--alpha {alpha:g}: expected a chance between 0 and 0.5", hint="such as 0.05")
+    if not (bundle / LOCK_NAME).is_file():
+        claim = f"{bundle} is no bundle: it holds no {LOCK_NAME}"
+        raise fail(InputError, "OL118", claim, hint="name a folder that `olivelike run` wrote")
+    lock = read_lock(bundle / LOCK_NAME)
+    opened = _with_fresh_data(lock, bundle, fresh, workflow.parent if workflow else bundle / lock.folder)
+    with desk_for(opened, settings, listener) as (desk, prepared):
+        desk.tell(RunStarted(desk.plan.name, 1))
+        _check_unseen(lock, desk, fresh)
+        candidate = _taken_in(desk, bundle, lock)
+        reference = _baseline(desk, prepared.source)
+        findings, metrics = judged_on(
+            desk, desk.plan.metrics, desk.plan.constraints, candidate, reference, BASELINE + 1, 1 - 2 * alpha
+        )
+        return Certified(str(bundle), alpha, findings, metrics)
+
+
+def _with_fresh_data(lock: Lock, bundle: Path, fresh: Fresh, folder: Path) -> Opened:
+    """Returns the locked workflow with nothing in it but its constraints, their metrics reading the new samples.
+
+    Passes and their data stay only where a step makes the baseline.
+    """
+    document = {key: lock.workflow[key] for key in KEPT if key in lock.workflow}
+    constraints = cast("list[dict[str, Json]]", document.get("constraints", []))
+    if not constraints:
+        claim = "the bundle's workflow has no constraint: there is nothing to certify"
+        raise fail(InputError, "OL112", claim, place=str(bundle / LOCK_NAME))
+    entries = cast("dict[str, dict[str, Json]]", lock.workflow.get("data", {}))
+    names = {str(constraint["metric"]).partition(".")[0] for constraint in constraints}
+    metrics = cast("dict[str, dict[str, Json]]", lock.workflow["metrics"])
+    data: dict[str, Json] = {}
+    measured: dict[str, Json] = {}
+    for name in sorted(names):
+        metric = {key: value for key, value in metrics[name].items() if key != "certify"}
+        if written := str(metric.get("data", "")):
+            metric["data"] = f"{FRESH}_{written}"
+            data[f"{FRESH}_{written}"] = _fresh_entry(entries[written], fresh)
+        measured[name] = metric
+    document |= {"metrics": measured, "data": data}
+    if lock.workflow.get("baseline", INPUT) not in {INPUT, NO_BASELINE}:
+        document |= {"passes": lock.workflow["passes"], "data": {**entries, **data}}
+    return opened_at(document, folder, bundle / LOCK_NAME, str(lock.revision.get("commit", "")))
+
+
+def _fresh_entry(written: Mapping[str, Json], fresh: Fresh) -> dict[str, Json]:
+    """Returns a data entry for the new samples that is read and prepared as the one that the search saw."""
+    readers = {*installed().names("readers"), "samples", "shuffle", "use", "split", "columns"}
+    kept = {key: value for key, value in written.items() if key not in readers}
+    return {**kept, **data_section(fresh.data, fresh.inputs, fresh.labels)}
+
+
+def _check_unseen(lock: Lock, desk: Desk, fresh: Fresh) -> None:
+    for name, spec in desk.data.items():
+        seen = [known for known, files in lock.data.items() if name.startswith(FRESH) and files and files == spec.files]
+        unseen = [known for known in seen if not _only_certifies(lock, known)]
+        if unseen:
+            claim = f"--data {fresh.data} is the data entry {unseen[0]}, which the search has seen"
+            raise fail(InputError, "OL112", claim, hint="give samples that it has not seen")
+
+
+def _only_certifies(lock: Lock, name: str) -> bool:
+    entries = cast("dict[str, dict[str, Json]]", lock.workflow.get("data", {}))
+    return entries.get(name, {}).get("use") == ["certification"]
+
+
+def _taken_in(desk: Desk, bundle: Path, lock: Lock) -> Artifact:
+    """Returns the bundle's model as an artifact: the locked one where the store has it and the bundle's is the same.
+
+    Raises:
+        InputError: OL118, the model is not the one that the lock describes.
+    """
+    report = cast("JsonObject", json.loads((bundle / REPORT_NAME).read_text(encoding="utf-8")))
+    digests = {f"sha256:{lock.output}"}
+    chosen = [c for c in cast("list[JsonObject]", report["chosen"]) if c["digest"] in digests]
+    files = cast("list[str]", chosen[0]["files"]) if chosen else []
+    try:
+        artifact = desk.store.open(lock.output)
+        same = all(digest_file(bundle / name) == digest_file(artifact.folder / name) for name in files)
+    except (StoreError, OSError):
+        fetched = Local().fetch(str(bundle.absolute()), file=files[0], revision="", folder=Path(), offline=True)
+        kept = {name: path for name, path in fetched.files.items() if name in files}
+        return desk.store.ingest(kept, Manifest(fetched.kind, dict(fetched.parts), fetched.companions))
+    if not files or not same:
+        claim = f"the model in {bundle} is not the one that its lock describes"
+        raise fail(InputError, "OL118", claim, hint="run the workflow again, or compare with `olivelike run --locked`")
+    return artifact
+
+
+def _baseline(desk: Desk, source: Artifact) -> Reference:
+    if desk.plan.baseline == NO_BASELINE:
+        return Reference(source, Recipe(), Measured(source.digest, {}), False)
+    recipe, notes = baseline_recipe(desk, source)
+    made = run_recipe(desk, source, recipe, BASELINE)
+    if not isinstance(made, Made):
+        raise fail(StepError, "OL505", f"the baseline cannot be made: {made.reason}")
+    return Reference(made.artifact, recipe, Measured(made.artifact.digest, {}), True, notes)
