@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from olivelike import __version__
-from olivelike.cli import cache, catalog, check, evidence, optimize
+from olivelike.cli import cache, catalog, check, evidence, optimize, selftest
 from olivelike.cli.render import say
 
 app = typer.Typer(
@@ -29,6 +29,7 @@ app.command("certify")(evidence.certify)
 app.command("passes")(catalog.passes)
 app.command("metrics")(catalog.metrics)
 app.command("schema")(catalog.schema)
+app.add_typer(selftest.app, name="selftest")
 app.add_typer(cache.app, name="cache")
 
 

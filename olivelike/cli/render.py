@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from olivelike.plan.catalog import Description
     from olivelike.plan.model import Plan
     from olivelike.store.port import Entry, Swept, Verdict
+    from olivelike.testing.selftest.rates import Rate
 
 WIDE = 200
 
@@ -120,6 +121,19 @@ def certified(found: Certified, *, as_json: bool) -> None:
 
     for line in certified_lines(found):
         say(line)
+
+
+def rates(found: Iterator[Rate], *, as_json: bool) -> list[Rate]:
+    """Prints the rates of a self-test, each as soon as it is known, and returns them."""
+    seen: list[Rate] = []
+    for rate in found:
+        seen.append(rate)
+        if not as_json:
+            held = "ok" if rate.holds else "OUT OF BOUNDS"
+            say(f"{rate.count:>4} of {rate.of:<4} {rate.name} ({rate.bound}): {held}")
+    if as_json:
+        document({"format": 1, "holds": all(rate.holds for rate in seen), "rates": [rate.to_json() for rate in seen]})
+    return seen
 
 
 def validated(plan: Plan, *, as_json: bool) -> None:
