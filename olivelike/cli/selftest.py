@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from enum import StrEnum
+from typing import Annotated
 
 import typer
 
 from olivelike.cli.optimize import AsJson, Debug
 
 app = typer.Typer(help="Test olivelike's own claims on this machine.", no_args_is_help=True)
-Part = Literal["quality", "coverage", "timing"]
+
+
+class PartName(StrEnum):
+    """What can be tested alone."""
+
+    QUALITY = "quality"
+    COVERAGE = "coverage"
+    TIMING = "timing"
 
 
 @app.callback()
@@ -19,7 +27,7 @@ def selftest() -> None:
 
 @app.command()
 def evidence(
-    part: Annotated[list[Part] | None, typer.Option("--part", help="Only this part; all by default.")] = None,
+    part: Annotated[list[PartName] | None, typer.Option("--part", help="Only this part; all by default.")] = None,
     quick: Annotated[bool, typer.Option("--quick", help="A tenth of the tries, for a first look.")] = False,
     seed: Annotated[int, typer.Option("--seed", min=0, help="The seed of what is drawn.")] = 0,
     json: AsJson = False,
@@ -30,6 +38,6 @@ def evidence(
     from olivelike.cli import render
     from olivelike.testing.selftest.evidence import QUICK, Part, Tries, evidence_rates
 
-    parts = tuple(map(Part, part or ()))
+    parts = tuple(Part(name) for name in part or ())
     found = render.rates(evidence_rates(parts, QUICK if quick else Tries(), seed), as_json=json)
     return 0 if all(rate.holds for rate in found) else 5
