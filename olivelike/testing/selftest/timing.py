@@ -47,7 +47,7 @@ def timing_rates(tries: int, slow_tries: int, seed: int) -> Iterator[Rate]:
         seed: of the order of runs.
     """
     with TemporaryDirectory(prefix="olivelike-") as room, quiet_machine():
-        base, twin = _twins(Path(room))
+        base, twin = twins(Path(room))
         plain = MemoryContext(Path(room))
         found = [_verdict(twin, base, replace(plain, seed=seed + number)) for number in range(tries)]
         different = sum(verdict in {Verdict.FASTER, Verdict.SLOWER} for verdict in found)
@@ -64,7 +64,7 @@ def timing_rates(tries: int, slow_tries: int, seed: int) -> Iterator[Rate]:
         )
 
 
-def _twins(room: Path) -> tuple[Artifact, Artifact]:
+def twins(room: Path) -> tuple[Artifact, Artifact]:
     """Writes a model of a tenth of a millisecond, and the same again under another digest."""
     folders = [room / name for name in ("base", "twin")]
     for folder in folders:
@@ -96,9 +96,10 @@ class SlowedContext(MemoryContext):
 
 @dataclass(frozen=True)
 class SlowedSession:
-    """Waits, busily, for three percent of the time that each run took."""
+    """Waits, busily, for a share of the time that each run took."""
 
     session: Session
+    share: float = SLOWER
 
     @property
     def inputs(self) -> tuple[TensorInfo, ...]:
@@ -118,7 +119,7 @@ class SlowedSession:
         """Runs the model once and waits."""
         taken = self.session.time(feeds)
         begin = perf_counter()
-        while perf_counter() - begin < SLOWER * taken:
+        while perf_counter() - begin < self.share * taken:
             pass
         return taken + perf_counter() - begin
 
