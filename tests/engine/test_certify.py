@@ -1,0 +1,157 @@
+"""Certifying the winner on data that the search did not see, and a bundle at any later time."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import cast
+
+import numpy as np
+import pytest
+
+import olivelike
+from olivelike.contracts.report import Certainty
+from olivelike.digest import Json
+from olivelike.engine.certify_bundle import Fresh, certify_bundle
+from olivelike.engine.session import Settings
+from olivelike.errors import InputError
+from olivelike.testing.context import run_model
+from olivelike.testing.models import FEATURES
+
+Job = dict[str, Json]
+
+
+def samples(job: Job, name: str, count: int, *, seed: int, flipped: float = 0.0) -> Path:
+    """Writes samples labelled by the model itself, a share of the labels replaced by what int8 gives instead."""
+    model = Path(str(cast("dict[str, Json]", job["model"])["path"]))
+    draw = np.random.default_rng(seed)
+    features = draw.standard_normal((count, FEATURES)).astype("float32")
+    labels = run_model(model, {"x": features})["logits"].argmax(axis=-1)
+    labels[: int(flipped * count)] = 3
+    path = model.parent / f"{name}.npz"
+    np.savez(path, x=features, labels=labels)
+    return path
+
+
+@pytest.fixture
+def certified(job: Job) -> Job:
+    fresh = samples(job, "fresh", 300, seed=9)
+    job["data"] = {
+        **cast("Job", job["data"]),
+        "fresh": {"npz": str(fresh), "labels": "labels", "use": ["certification"]},
+    }
+    job["metrics"] = {"accuracy": {"type": "accuracy", "data": "test", "certify": "fresh"}, "size": {"type": "size"}}
+    job["constraints"] = [{"metric": "accuracy", "max_drop": 0.2}]
+    return job
+
+
+def test_the_winner_is_certified_on_data_that_the_search_did_not_see(certified: Job) -> None:
+    report = olivelike.run(certified)
+    [certificate] = report.to_json()["certificates"]  # type: ignore[misc]
+    assert certificate["verdict"] == "accept"  # type: ignore[call-overload, index]
+    assert certificate["alpha"] == 0.025  # type: ignore[call-overload, index]
+    assert certificate["metrics"]["accuracy.top1"]["n"] == 300  # type: ignore[call-overload, index]
+    assert report.status == "feasible"
+
+
+def test_a_winner_that_does_not_hold_on_them_gives_way_to_the_second_best(certified: Job) -> None:
+    """Ten samples cannot show that at most a fifth is lost; the baseline loses nothing by itself, whatever they are."""
+    samples(certified, "fresh", 10, seed=9)
+    report = olivelike.run(certified)
+    first, second = report.contract.certificates
+    assert first.verdict is Certainty.UNDECIDED
+    assert "not accepted on the certification data" in next(
+        t.verdict for t in report.contract.trials if t.number == first.trial
+    )
+    assert second.trial != first.trial
+
+
+def test_nothing_is_handed_out_where_neither_of_the_two_best_holds(certified: Job, tmp_path: Path) -> None:
+    samples(certified, "fresh", 10, seed=9)
+    certified["passes"] = [{"name": "quantize", "one_of": [{"dynamic_quant": {"per_channel": [True, False]}}]}]
+    report = olivelike.run(certified)
+    assert report.status == "undecided"
+    assert len(report.contract.certificates) == 2
+    assert not (tmp_path / "out").exists()
+    assert (tmp_path / "out.report.json").exists()
+
+
+def test_data_that_the_search_sees_certify_nothing(certified: Job) -> None:
+    data = cast("Job", certified["data"])
+    twin = shutil.copy(str(cast("Job", data["test"])["npz"]), str(cast("Job", data["fresh"])["npz"]))
+    with pytest.raises(InputError, match=r"OL112 metrics.accuracy.certify: .*are the same files"):
+        olivelike.run(certified)
+    del twin
+
+
+@pytest.mark.parametrize(
+    ("entry", "code"),
+    [({"use": ["certification", "selection"]}, "OL112"), ({"use": []}, "OL112"), (None, "OL108")],
+)
+def test_data_to_certify_on_must_be_apart_by_construction(certified: Job, entry: Json, code: str) -> None:
+    data = cast("Job", certified["data"])
+    if entry is None:
+        data.pop("fresh")
+    else:
+        data["fresh"] = {**cast("Job", data["fresh"]), **cast("Job", entry)}
+    with pytest.raises(InputError, match=rf"{code} metrics.accuracy.certify"):
+        olivelike.run(certified)
+
+
+def test_without_such_data_the_report_says_that_the_choice_is_not_certified(job: Job) -> None:
+    report = olivelike.run(job)
+    assert any("name data that the search does not see (`certify:`)" in note for note in report.contract.notes)
+    assert report.contract.certificates == ()
+
+
+@pytest.fixture
+def bundle(certified: Job, tmp_path: Path) -> Path:
+    assert olivelike.run(certified).status == "feasible"
+    return tmp_path / "out"
+
+
+def judged(bundle: Path, fresh: Path, alpha: float = 0.05) -> tuple[str, str]:
+    found = certify_bundle(bundle, Fresh(str(fresh)), alpha, None, Settings(str(bundle.parent / "cache")))
+    [finding] = found.findings
+    return found.verdict.value, finding.found
+
+
+def test_a_bundle_is_accepted_on_samples_on_which_it_holds(bundle: Path, certified: Job) -> None:
+    verdict, found = judged(bundle, samples(certified, "later", 400, seed=11))
+    assert verdict == "accept"
+    assert found.startswith("got ")
+
+
+def test_few_samples_leave_it_undecided_and_say_how_many_would_decide(bundle: Path, certified: Job) -> None:
+    verdict, found = judged(bundle, samples(certified, "later", 8, seed=11))
+    assert verdict == "undecided"
+    assert "more samples would decide" in found
+
+
+def test_a_smaller_error_rate_asks_for_more(bundle: Path, certified: Job) -> None:
+    later = samples(certified, "later", 30, seed=11)
+    assert [judged(bundle, later, alpha)[0] for alpha in (0.2, 1e-9)] == ["accept", "undecided"]
+
+
+def test_data_that_the_search_has_seen_are_refused(bundle: Path, certified: Job) -> None:
+    seen = Path(str(cast("Job", cast("Job", certified["data"])["test"])["npz"]))
+    with pytest.raises(InputError, match=r"OL112.*the data entry test, which the search has seen"):
+        judged(bundle, seen)
+
+
+def test_a_model_that_is_not_the_locked_one_is_refused(bundle: Path, certified: Job) -> None:
+    later = samples(certified, "later", 40, seed=11)
+    model = bundle / "model.onnx"
+    changed = model.read_bytes() + b"x"
+    model.unlink()
+    model.write_bytes(changed)
+    with pytest.raises(InputError, match=r"OL118.*is not the one that its lock describes"):
+        judged(bundle, later)
+
+
+def test_a_folder_that_is_no_bundle_and_an_impossible_error_rate_are_refused(bundle: Path, tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(InputError, match=r"OL118.*is no bundle"):
+        judged(tmp_path / "empty", tmp_path)
+    with pytest.raises(InputError, match=r"OL105.*--alpha 0.5"):
+        judged(bundle, tmp_path, 0.5)
