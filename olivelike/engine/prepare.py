@@ -44,25 +44,28 @@ def prepare(plan: Plan, store: Store) -> Prepared:
     check_target(plan)
     source, revision = _source(plan, store)
     data = {name: _data(entry, plan.folder, store) for name, entry in plan.data.items()}
-    _check_unseen(plan, data)
+    _check_unseen(plan, store)
     return Prepared(source, revision, data)
 
 
-def _check_unseen(plan: Plan, data: Mapping[str, DataSpec]) -> None:
-    """Checks that the data which certify the winner are not the same files as any that the search sees.
+def _check_unseen(plan: Plan, store: Store) -> None:
+    """Checks that the data which certify the winner hold no file, under whatever name, that the search sees.
 
     Raises:
-        InputError: OL112, they are.
+        InputError: OL112, they do.
     """
-    for metric in plan.metrics:
-        unseen = data.get(metric.certify)
-        twins = [
-            name for name, spec in data.items() if unseen and name != metric.certify and spec.files == unseen.files
-        ]
-        if unseen and unseen.files and twins:
-            claim = f"the data entries {metric.certify} and {twins[0]} are the same files: nothing would be certified"
-            path = f"metrics.{metric.name}.certify"
+    certifying = {metric.certify: metric.name for metric in plan.metrics if metric.certify}
+    contents = {name: _contents(entry, plan.folder, store) for name, entry in plan.data.items()} if certifying else {}
+    for unseen, metric in certifying.items():
+        twins = [name for name, files in contents.items() if name not in certifying and files & contents[unseen]]
+        if twins:
+            claim = f"the data entries {unseen} and {twins[0]} hold the same file: the search has seen it"
+            path = f"metrics.{metric}.certify"
             raise fail(InputError, "OL112", claim, path=path, hint="keep samples apart that the search does not see")
+
+
+def _contents(entry: DataPlan, folder: Path, store: Store) -> frozenset[str]:
+    return frozenset(store.digest_of(path) for path in data_files(entry.reader(), entry.config, folder).values())
 
 
 def check_target(plan: Plan) -> None:

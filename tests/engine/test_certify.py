@@ -78,10 +78,9 @@ def test_nothing_is_handed_out_where_neither_of_the_two_best_holds(certified: Jo
 
 def test_data_that_the_search_sees_certify_nothing(certified: Job) -> None:
     data = cast("Job", certified["data"])
-    twin = shutil.copy(str(cast("Job", data["test"])["npz"]), str(cast("Job", data["fresh"])["npz"]))
-    with pytest.raises(InputError, match=r"OL112 metrics.accuracy.certify: .*are the same files"):
+    shutil.copy(str(cast("Job", data["test"])["npz"]), str(cast("Job", data["fresh"])["npz"]))
+    with pytest.raises(InputError, match=r"OL112 metrics.accuracy.certify: .*hold the same file"):
         olivelike.run(certified)
-    del twin
 
 
 @pytest.mark.parametrize(
