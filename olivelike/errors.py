@@ -83,7 +83,7 @@ CODES: dict[str, str] = {
     "OL113": "An override (`KEY=VALUE`) that fits nothing in the file",
     "OL114": "The space of recipes is empty, or too large for the strategy",
     "OL115": "A command line that cannot be carried out",
-    "OL116": "The output path exists and was not written by olivelike",
+    "OL116": "The output path cannot be written, or holds something that olivelike did not write",
     "OL117": "There is a choice, but nothing to choose by (no constraint and no objective)",
     "OL118": "The lock file is not one of olivelike's, or does not fit",
     # models, data, user's Python

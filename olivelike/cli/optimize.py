@@ -112,6 +112,9 @@ def apply(
     data: Annotated[
         str, typer.Option("--data", help="Data for a pass that calibrates: .npz, .npy, .csv or a folder.")
     ] = "",
+    force: Annotated[
+        bool, typer.Option("--force", help="Replace an output file that exists; never the input.")
+    ] = False,
     json: AsJson = False,
     cache_dir: CacheDir = "",
     log_level: Level = LogLevel.WARNING,
@@ -126,6 +129,6 @@ def apply(
 
     render.start_logging(log_level.value, log_format.value)
     with render.progress(log_format.value) as listener:
-        report = apply_pass(name, model, output, parameters or (), data, Settings(cache_dir), listener)
+        report = apply_pass(name, model, output, parameters or (), data, Settings(cache_dir), listener, force=force)
     render.answer(report, as_json=json)
     return report.status.exit_code

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from olivelike.bundle.layout import require_ours
+from olivelike.bundle.place import recover, require_writable
 from olivelike.contracts.artifact import Artifact
 from olivelike.contracts.report import Report
 from olivelike.contracts.target import Target
@@ -47,7 +47,8 @@ def desk_for(opened: Opened, settings: Settings, listener: Listener = ignore) ->
     """
     plan = opened.plan
     if plan.output.path:
-        require_ours(plan.folder / plan.output.path)
+        recover(plan.folder / plan.output.path)
+        require_writable(plan.folder / plan.output.path)
     written = str(plan.folder / plan.run.cache) if plan.run.cache else ""
     store = open_store(default_root(settings.cache_dir or written, os.environ, Path.cwd()))
     executor = opened.registry.executor_named(plan.run.executor)(WORKER, plan.run.workers)

@@ -183,10 +183,25 @@ def test_explain_says_which_parameter_makes_a_step_miss(command: Command, folder
 def test_apply_makes_a_bundle_or_a_file(command: Command, folder: Path) -> None:
     ended = command("apply", "dynamic_quant", "model.onnx", "-o", "small.onnx", "per_channel=true", "--json")
     assert ended.code == 0, ended.err
-    assert json.loads(ended.out)["chosen"][0]["files"] == ["small.onnx"]
+    [chosen] = json.loads(ended.out)["chosen"]
+    assert (chosen["path"], chosen["files"]) == (str(folder / "small.onnx"), ["small.onnx"])
     assert (folder / "small.onnx").stat().st_size < (folder / "model.onnx").stat().st_size
     assert command("apply", "simplify", "model.onnx", "-o", "bundle").code == 0
     assert (folder / "bundle" / "olivelike.lock.json").is_file()
+
+
+def test_apply_replaces_a_file_only_on_request_and_its_input_never(command: Command, folder: Path) -> None:
+    before = (folder / "model.onnx").read_bytes()
+    (folder / "x.onnx").write_text("mine")
+    ended = command("apply", "dynamic_quant", "model.onnx", "-o", "x.onnx")
+    assert (ended.code, "OL116" in ended.err, (folder / "x.onnx").read_text()) == (2, True, "mine")
+    for flags in ((), ("--force",)):
+        ended = command("apply", "dynamic_quant", "model.onnx", "-o", "model.onnx", *flags)
+        assert (ended.code, "OL116" in ended.err) == (2, True), ended.err
+    assert (folder / "model.onnx").read_bytes() == before
+    ended = command("apply", "dynamic_quant", "model.onnx", "-o", "x.onnx", "--force")
+    assert (ended.code, "written to" in ended.out, "x.onnx" in ended.out) == (0, True, True), ended.err
+    assert command("apply", "simplify", "model.onnx", "-o", "bundle", "--force").code == 2
 
 
 def test_apply_calibrates_on_the_data_it_is_given(command: Command, folder: Path) -> None:

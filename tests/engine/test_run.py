@@ -162,6 +162,11 @@ def test_the_pareto_set_is_written_side_by_side(job: Job, tmp_path: Path) -> Non
     folders = {Path(choice.path) for choice in report.contract.chosen}
     assert len(folders) == len(report.contract.chosen) >= 2
     assert all((folder / "model.onnx").is_file() for folder in folders)
+    assert {"README.md", "report.json", "olivelike.lock.json"} <= {path.name for path in (tmp_path / "out").iterdir()}
+    run(job)  # the bundle of several models is known for ours, and is replaced
+    (folders.pop() / "notes.txt").write_text("mine")
+    with pytest.raises(InputError, match=r"OL116.*/?notes\.txt"):
+        run(job)
 
 
 @pytest.mark.parametrize(
@@ -255,6 +260,20 @@ def test_a_model_can_be_rebuilt_from_its_lock_to_the_same_bytes(job: Job, tmp_pa
     )
     assert again.differences == ()
     assert (tmp_path / "again" / "model.onnx").read_bytes() == (tmp_path / "out" / "model.onnx").read_bytes()
+
+
+def test_a_model_can_be_rebuilt_from_the_lock_of_several(job: Job, tmp_path: Path) -> None:
+    from olivelike.engine.rebuild import rebuild
+    from olivelike.engine.session import Settings
+
+    data = Path(str(cast("Job", cast("Job", job["data"])["test"])["npz"]))
+    job["data"] = {"test": {"npz": data.name, "labels": "labels"}}
+    job["model"] = {"path": "model.onnx"}
+    job["output"] = {"path": "out", "keep": "all"}
+    (data.parent / "w.json").write_text(json.dumps(job))
+    olivelike.run(data.parent / "w.json")
+    for lock in (data.parent / "out").rglob("olivelike.lock.json"):
+        assert rebuild(lock, None, "", Settings()).differences == (), lock
 
 
 def test_a_rebuild_says_what_differs(job: Job, tmp_path: Path) -> None:
