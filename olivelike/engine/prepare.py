@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
 from typing import cast
 
@@ -12,8 +11,8 @@ from olivelike.contracts.artifact import Artifact, Manifest
 from olivelike.contracts.data import DataSpec
 from olivelike.contracts.ports import Fetched
 from olivelike.digest import Json, JsonObject, digest_json
-from olivelike.errors import InputError, Problem, StoreError
-from olivelike.evaluate.sessions.providers import require_providers
+from olivelike.engine.check import check_inputs, check_kind, fetch
+from olivelike.errors import StoreError
 from olivelike.plan.model import DataPlan, Plan
 from olivelike.sources.closure import script_files
 from olivelike.sources.data_files import data_files, stored_config
@@ -39,52 +38,13 @@ def prepare(plan: Plan, store: Store) -> Prepared:
     """Takes everything that a plan reads into the store.
 
     Raises:
-        InputError: everything that is wrong with the model, the data, the scripts and the target's providers, at once.
+        InputError: everything that `check_inputs` finds; what is wrong with a model that had to be downloaded.
     """
-    check_target(plan)
+    check_inputs(plan)
     source, revision = _source(plan, store)
+    check_kind(plan, source.kind)
     data = {name: _data(entry, plan.folder, store) for name, entry in plan.data.items()}
     return Prepared(source, revision, data)
-
-
-def check_target(plan: Plan) -> None:
-    """Checks that the runtime offers the target's providers.
-
-    Raises:
-        InputError: OL210, with those it has.
-    """
-    if plan.target.present:
-        require_providers(plan.target)
-
-
-def check_files(plan: Plan) -> None:
-    """Checks everything that a plan reads, without a store: providers, data files, and a model on this machine's disk.
-
-    A model on a hub is not asked for: that would be a download.
-
-    Raises:
-        InputError: everything that is wrong, at once.
-    """
-    problems: list[Problem] = []
-    checks: list[Callable[[], object]] = [lambda: check_target(plan)]
-    checks += [partial(script_files, plan.folder / name) for metric in plan.metrics for name in metric.scripts]
-    checks += [partial(data_files, entry.reader(), entry.config, plan.folder) for entry in plan.data.values()]
-    if plan.model.source.key != "hub":
-        checks.append(lambda: _fetched(plan))
-    for check in checks:
-        try:
-            check()
-        except InputError as error:
-            problems += error.problems
-    if problems:
-        raise InputError(*problems)
-
-
-def _fetched(plan: Plan) -> Fetched:
-    model = plan.model
-    return model.source().fetch(
-        model.value, file=model.file, revision=model.revision, folder=plan.folder, offline=plan.run.offline
-    )
 
 
 def _source(plan: Plan, store: Store) -> tuple[Artifact, Mapping[str, Json]]:
@@ -105,7 +65,7 @@ def _source(plan: Plan, store: Store) -> tuple[Artifact, Mapping[str, Json]]:
             return artifact, cast("Mapping[str, Json]", record["revision"])
         except StoreError:
             store.forget(key)
-    fetched = _fetched(plan)
+    fetched = fetch(plan)
     artifact = store.ingest(fetched.files, Manifest(fetched.kind, dict(fetched.parts), fetched.companions))
     store.record(key, _source_record(fetched, artifact))
     return artifact, fetched.revision

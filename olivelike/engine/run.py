@@ -84,7 +84,7 @@ def _conclude(desk: Desk, baseline: Reference, trials: Trials) -> Report:
 
 def _selected(desk: Desk, report: Report, baseline: Reference, trials: Trials) -> Report:
     plan, candidates = desk.plan, list(trials.candidates)
-    if baseline.usable and (plan.output.kind or baseline.artifact.kind in {c.kind for c in candidates}):
+    if baseline.usable:
         candidates.append(baseline.candidate)
     selection = select(candidates, baseline.metrics, plan.constraints, plan.objectives, plan.output.kind)
     picked = _picked(desk, selection)

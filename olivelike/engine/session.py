@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from olivelike.bundle.place import recover, require_writable
+from olivelike.bundle.place import recover
 from olivelike.contracts.artifact import Artifact
 from olivelike.contracts.report import Report
 from olivelike.contracts.target import Target
@@ -18,9 +18,11 @@ from olivelike.engine.events import Listener, ignore
 from olivelike.engine.opened import Opened
 from olivelike.engine.prepare import Prepared, prepare
 from olivelike.engine.run import run
+from olivelike.errors import InputError, StoreError
 from olivelike.evaluate.machine.fingerprint import machine_fingerprint, runtime_fingerprint
 from olivelike.store import open_store
 from olivelike.store.location import default_root
+from olivelike.store.port import Store
 
 WORKER = "olivelike.engine.worker"
 
@@ -38,6 +40,18 @@ class Settings:
     ship_closest: bool = False
 
 
+def opened_store(root: Path) -> Store:
+    """Opens a store that the user named.
+
+    Raises:
+        InputError: OL401, the folder cannot be used; nothing ran.
+    """
+    try:
+        return open_store(root)
+    except StoreError as error:
+        raise InputError(*error.problems) from error
+
+
 @contextmanager
 def desk_for(opened: Opened, settings: Settings, listener: Listener = ignore) -> Iterator[tuple[Desk, Prepared]]:
     """Opens the store, prepares the inputs and gives the desk of a run; closes store and workers at the end.
@@ -48,9 +62,8 @@ def desk_for(opened: Opened, settings: Settings, listener: Listener = ignore) ->
     plan = opened.plan
     if plan.output.path:
         recover(plan.folder / plan.output.path)
-        require_writable(plan.folder / plan.output.path)
     written = str(plan.folder / plan.run.cache) if plan.run.cache else ""
-    store = open_store(default_root(settings.cache_dir or written, os.environ, Path.cwd()))
+    store = opened_store(default_root(settings.cache_dir or written, os.environ, Path.cwd()))
     executor = opened.registry.executor_named(plan.run.executor)(WORKER, plan.run.workers)
     try:
         with store.lease():

@@ -329,6 +329,27 @@ def test_an_input_that_cannot_be_measured_gives_way_to_what_the_first_capturing_
     assert any("the baseline is what captures makes" in note for note in report.contract.notes)
 
 
+def test_a_kind_that_nothing_makes_of_this_model_is_refused_before_any_work(job: Job) -> None:
+    job |= {"constraints": [], "objectives": [], "passes": [], "output": {"kind": "tflite"}}
+    with pytest.raises(InputError, match=r"OL112 output\.kind.*they make: onnx"):
+        run(job)
+
+
+@pytest.mark.usefixtures("bad_passes")
+def test_a_preview_knows_the_baseline_that_a_capturing_step_makes(job: Job, tmp_path: Path) -> None:
+    from olivelike.engine.preview import preview
+    from olivelike.engine.session import Settings, desk_for
+
+    job["model"] = {"path": str(hugging_face_folder(tmp_path / "hf"))}
+    job["passes"] = [{"captures": {}}, *cast("list[Json]", job["passes"])]
+    run(job)
+    with desk_for(open_workflow(job), Settings()) as (desk, prepared):
+        found = preview(desk, prepared.source)
+    assert found.recipes[0].recipe.steps[0].name == "captures"
+    assert {look.found.value for look in found.recipes[0].measurements} == {"hit"}
+    assert any("the baseline is what captures makes" in note for note in found.notes)
+
+
 def test_an_input_that_no_step_captures_is_refused_with_its_kind(job: Job, tmp_path: Path) -> None:
     job["model"] = {"path": str(hugging_face_folder(tmp_path / "hf"))}
     with pytest.raises(InputError, match="kind hf, which cannot be measured"):
@@ -356,6 +377,13 @@ def test_a_target_that_is_not_present_is_built_for_and_never_run_on(job: Job) ->
     assert report.status == "undecided"
     trial = report.contract.trials[0]
     assert "not present" in trial.outcome.unavailable["accuracy.top1"]  # type: ignore[union-attr]
+
+
+def test_a_pass_that_calibrates_runs_on_the_cpu_for_a_target_that_is_not_present(job: Job) -> None:
+    job["target"] = {"device": "npu", "providers": ["qnn"], "present": False}
+    job |= {"constraints": [], "objectives": [], "passes": [{"static_quant": {"data": "test"}}]}
+    report = run(job)
+    assert (report.status, report.best.recipe) == ("built", ("static_quant",)), report.contract.why
 
 
 def test_an_unavailable_metric_that_nothing_asks_for_rules_nobody_out(job: Job) -> None:
