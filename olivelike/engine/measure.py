@@ -56,15 +56,15 @@ def measure(
         return Unavailable(f"{metric.type_name} cannot measure an artifact of the kind {candidate.kind}")
     task = measure_task(desk, metric, candidate.digest, reference.digest)
     ingredients = ingredients_of(desk, metric, task)
-    key = key_of(ingredients)
-    record = desk.store.lookup(key)
-    if not isinstance(record, Absent):
-        known = _values(metric, record)
-        if _suffices(known, goals):
-            desk.ledger.count("measurements_cached")
-            desk.tell(StepEnded(trial, metric.name, "cached", 0.0))
-            return known
-    return _fresh(desk, metric, replace(task, goals=goals.to_json()), ingredients, trial)
+    with desk.flights.of(key := key_of(ingredients)):
+        record = desk.store.lookup(key)
+        if not isinstance(record, Absent):
+            known = _values(metric, record)
+            if _suffices(known, goals):
+                desk.ledger.count("measurements_cached")
+                desk.tell(StepEnded(trial, metric.name, "cached", 0.0))
+                return known
+        return _fresh(desk, metric, replace(task, goals=goals.to_json()), ingredients, trial)
 
 
 def _suffices(known: Values, goals: Goals) -> bool:

@@ -70,6 +70,7 @@ GOLDEN = {
             "why": "text",
         }
     ],
+    "search": {"stopped_by": "all_tried", "tried": 3, "of": 3},
     "cost": {
         "seconds": "number",
         "steps_run": 2,

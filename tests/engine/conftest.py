@@ -105,6 +105,18 @@ class Dies(Pass[Nothing]):
         os.kill(os.getpid(), 9)
 
 
+class NeedsNobodyKnowsWhat(Pass[Nothing]):
+    """Breaks in the engine's own process, where auxiliary steps are asked for."""
+
+    name, config = "needs_nobody_knows_what", Nothing
+
+    def needs(self, config):
+        raise KeyError("the planted error in the engine")
+
+    def run(self, source, out, config, context):
+        raise AssertionError("never run")
+
+
 class Refuses(Pass[Nothing]):
     """Refuses everything."""
 
@@ -160,6 +172,7 @@ PLUGIN = Plugin(
         "explodes": "bad_passes:Explodes",
         "lies": "bad_passes:Lies",
         "dies": "bad_passes:Dies",
+        "needs_nobody_knows_what": "bad_passes:NeedsNobodyKnowsWhat",
         "refuses_all": "bad_passes:Refuses",
     }
 )
