@@ -97,7 +97,7 @@ CODES: dict[str, str] = {
     "OL208": "Missing or non-finite values where they cannot be used",
     "OL209": "User's Python is missing, fails to load, or returns something unusable",
     "OL210": "A provider that the runtime does not offer",
-    "OL211": "A package or a distribution that is not installed",
+    "OL211": "A package or a plugin that is not installed, or cannot be loaded",
     # passes
     "OL301": "A pass refuses: it cannot apply to this model",
     "OL302": "A pass raised an exception",

@@ -108,7 +108,7 @@ def _fresh(desk: Desk, metric: MetricPlan, task: MeasureTask, ingredients: JsonO
 
 def _found(desk: Desk, metric: MetricPlan, ingredients: JsonObject, answer: JsonObject, seconds: float) -> Found:
     if answer["outcome"] != "measured":
-        return read_failure(answer, metric.name)
+        return read_failure(answer, metric.name, desk.origins)
     values = _values(metric, answer)
     missing = [key for key in metric.keys if key not in {**values.metrics, **values.undefined}]
     if missing:

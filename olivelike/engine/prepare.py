@@ -12,6 +12,7 @@ from olivelike.contracts.data import DataSpec
 from olivelike.contracts.ports import Fetched
 from olivelike.digest import Json, JsonObject, digest_json
 from olivelike.engine.check import check_inputs, check_kind, fetch
+from olivelike.engine.origins import Origins
 from olivelike.errors import StoreError
 from olivelike.plan.model import DataPlan, Plan
 from olivelike.sources.closure import script_files
@@ -27,11 +28,13 @@ class Prepared:
         source: the model.
         revision: what pins it (hub commit, package version).
         data: the plan's data entries with the digests of their files.
+        origins: where those files were taken from.
     """
 
     source: Artifact
     revision: Mapping[str, Json]
     data: Mapping[str, DataSpec]
+    origins: Origins
 
 
 def prepare(plan: Plan, store: Store) -> Prepared:
@@ -43,8 +46,9 @@ def prepare(plan: Plan, store: Store) -> Prepared:
     check_inputs(plan)
     source, revision = _source(plan, store)
     check_kind(plan, source.kind)
-    data = {name: _data(entry, plan.folder, store) for name, entry in plan.data.items()}
-    return Prepared(source, revision, data)
+    origins = Origins()
+    data = {name: _data(entry, plan.folder, store, origins) for name, entry in plan.data.items()}
+    return Prepared(source, revision, data, origins)
 
 
 def _source(plan: Plan, store: Store) -> tuple[Artifact, Mapping[str, Json]]:
@@ -91,16 +95,20 @@ def _stamp(path: Path) -> list[int]:
     return [status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns]
 
 
-def _data(entry: DataPlan, folder: Path, store: Store) -> DataSpec:
+def _data(entry: DataPlan, folder: Path, store: Store, origins: Origins) -> DataSpec:
     reader = entry.reader()
     spec = replace(entry.spec, config=stored_config(reader, entry.config))
     files = data_files(reader, entry.config, folder)
     if files:
-        spec = replace(spec, files=store.ingest(files, Manifest("data")).digest)
+        artifact = store.ingest(files, Manifest("data"))
+        origins.note_data(artifact.folder, entry, folder)
+        spec = replace(spec, files=artifact.digest)
     if entry.prepare:
-        spec = replace(spec, prepare={**spec.prepare, "files": _script(folder / entry.prepare, store)})
+        spec = replace(spec, prepare={**spec.prepare, "files": _script(folder / entry.prepare, store, origins)})
     return spec
 
 
-def _script(path: Path, store: Store) -> str:
-    return store.ingest(script_files(path), Manifest("script")).digest
+def _script(path: Path, store: Store, origins: Origins) -> str:
+    artifact = store.ingest(script_files(path), Manifest("script"))
+    origins.note(artifact.folder, path.parent)
+    return artifact.digest

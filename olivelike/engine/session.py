@@ -78,6 +78,7 @@ def desk_for(opened: Opened, settings: Settings, listener: Listener = ignore) ->
                 runtime=runtime_fingerprint(),
                 machine=machine_fingerprint(),
                 listener=listener,
+                origins=prepared.origins,
             )
             yield desk, prepared
     finally:

@@ -152,7 +152,7 @@ def _result(
             desk.store.record(key_of(ingredients), {"refused": answer["reason"], **shared})
             return Refused(str(answer["reason"]), step.name)
         case _:
-            failed = read_failure(answer, step.name)
+            failed = read_failure(answer, step.name, desk.origins)
             note: JsonObject = {"reason": failed.reason, "log": failed.log, **shared}
             desk.store.record(f"failed/{key_of(ingredients)}", note)
             return failed

@@ -83,6 +83,9 @@ def _filled(work: AnyPass, source: Artifact, out: Path, config: PassConfig, cont
     if manifest.kind != type(work).produces:
         claim = f"{name} produces {type(work).produces}, but returned {manifest.kind}"
         raise fail(StepError, "OL303", claim, hint=f"tell the author of {name}")
+    if not manifest.parts:
+        claim = f"{name} returned a Manifest without parts: it names no file"
+        raise fail(StepError, "OL303", claim, hint=f"tell the author of {name}")
     named = [*manifest.parts.values(), *manifest.companions, *manifest.custom_operators]
     missing = [file for file in named if not (out / file).is_file()]
     if missing or (out / MANIFEST_NAME).exists():

@@ -141,6 +141,24 @@ def test_labels_that_do_not_fit_are_named(command: Command, folder: Path, labels
     assert code in ended.err
 
 
+def test_a_folder_given_as_a_data_file_is_exit_2(command: Command, folder: Path) -> None:
+    (folder / "folder").mkdir()
+    (folder / "folder" / "x.bin").write_bytes(b"x")
+    for reader in ("npz", "csv"):
+        (folder / "workflow.yaml").write_text(WORKFLOW.replace("npz: test.npz", f"{reader}: folder"))
+        ended = command("run", "workflow.yaml")
+        assert (ended.code, "OL205" in ended.err, "is a folder" in ended.err) == (2, True, True), ended.err
+
+
+def test_a_mistake_in_the_user_s_python_names_the_user_s_own_file(command: Command, folder: Path) -> None:
+    (folder / "user.py").write_text("def load():\n    raise ValueError('planted')\n")
+    text = WORKFLOW.replace("{npz: test.npz, labels: labels,", "{script: user.py, call: load, labels: labels,")
+    (folder / "workflow.yaml").write_text(text)
+    ended = command("run", "workflow.yaml")
+    assert (ended.code, "OL209" in ended.err, "user.py:2" in ended.err) == (2, True, True), ended.err
+    assert "trees" not in ended.err
+
+
 def test_nan_in_the_data_is_named_with_its_column(command: Command, folder: Path) -> None:
     features = np.zeros((64, 16), "float32")
     features[5, 3] = np.nan

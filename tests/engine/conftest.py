@@ -40,6 +40,15 @@ class ReturnsNothing(Pass[Nothing]):
         return None
 
 
+class NamesNoPart(Pass[Nothing]):
+    """Returns a manifest without parts."""
+
+    name, config = "names_no_part", Nothing
+
+    def run(self, source, out, config, context):
+        return Manifest("onnx")
+
+
 class WritesGarbage(Pass[Nothing]):
     """Writes an invalid graph."""
 
@@ -166,6 +175,7 @@ PLUGIN = Plugin(
     passes={
         "captures": "bad_passes:Captures",
         "raises": "bad_passes:Raises",
+        "names_no_part": "bad_passes:NamesNoPart",
         "returns_nothing": "bad_passes:ReturnsNothing",
         "writes_garbage": "bad_passes:WritesGarbage",
         "forgets_the_file": "bad_passes:ForgetsTheFile",

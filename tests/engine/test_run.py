@@ -176,6 +176,7 @@ def test_the_pareto_set_is_written_side_by_side(job: Job, tmp_path: Path) -> Non
     [
         ("raises", "OL302"),
         ("returns_nothing", "OL303"),
+        ("names_no_part", "OL303"),
         ("writes_garbage", "OL304"),
         ("forgets_the_file", "OL303"),
         ("explodes", "OL305"),

@@ -28,6 +28,7 @@ from olivelike_passes.quantization.quantizable import (
 )
 from olivelike_passes.quantization.ranges import Method
 from olivelike_passes.quantization.tool import Activations, Scheme, quantize_statically
+from olivelike_passes.weights import refuse_unless_finite
 
 QUANTIZE_LINEAR = 10
 PER_AXIS = 13
@@ -126,9 +127,10 @@ class StaticQuant(Pass[StaticQuantConfig]):
         """Quantizes the model.
 
         Raises:
-            RefusedError: OL301, the quantizer found nothing, or cannot handle the model.
+            RefusedError: OL301, a weight is not finite; the quantizer found nothing, or cannot handle the model.
         """
         model = prepared(source, context.scratch)
+        refuse_unless_finite(model)
         exclude = sorted({*matching(model, config.exclude_nodes), *untouchable(model)})
         scheme = Scheme(config.weight_type, config.per_channel, config.reduce_range, sorted(config.op_types), exclude)
         ranges = read_ranges(context.needed["ranges"])
