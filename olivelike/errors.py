@@ -83,7 +83,7 @@ CODES: dict[str, str] = {
     "OL113": "An override (`KEY=VALUE`) that fits nothing in the file",
     "OL114": "The space of recipes is empty, or too large for the strategy",
     "OL115": "A command line that cannot be carried out",
-    "OL116": "The output path exists and was not written by olivelike",
+    "OL116": "The output path cannot be written, or holds something that olivelike did not write",
     "OL117": "There is a choice, but nothing to choose by (no constraint and no objective)",
     "OL118": "The lock file is not one of olivelike's, or does not fit",
     # models, data, user's Python
@@ -97,7 +97,7 @@ CODES: dict[str, str] = {
     "OL208": "Missing or non-finite values where they cannot be used",
     "OL209": "User's Python is missing, fails to load, or returns something unusable",
     "OL210": "A provider that the runtime does not offer",
-    "OL211": "A package or a distribution that is not installed",
+    "OL211": "A package or a plugin that is not installed, or cannot be loaded",
     # passes
     "OL301": "A pass refuses: it cannot apply to this model",
     "OL302": "A pass raised an exception",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from importlib import import_module
 from importlib.metadata import entry_points
@@ -29,9 +29,15 @@ SINGULAR: dict[Kind, str] = {
 
 @dataclass(frozen=True)
 class Registry:
-    """Every name that the installed plugins offer."""
+    """Every name that the installed plugins offer.
+
+    Attributes:
+        plugins: by the name of the entry point.
+        broken: plugins that cannot be loaded, each with what is wrong and whose it is.
+    """
 
     plugins: Mapping[str, Plugin]
+    broken: Mapping[str, str] = field(default_factory=dict)
 
     @cached_property
     def _references(self) -> dict[Kind, dict[str, str]]:
@@ -58,7 +64,8 @@ class Registry:
         """
         known = self._references[kind]
         if name not in known:
-            raise fail(InputError, "OL107", f"no {SINGULAR[kind]} is called {name!r}", hint=nearest(name, known))
+            hint = "; ".join([nearest(name, known), *self.broken.values()])
+            raise fail(InputError, "OL107", f"no {SINGULAR[kind]} is called {name!r}", hint=hint)
         return known[name]
 
     def pass_named(self, name: str) -> type[AnyPass]:
@@ -90,22 +97,27 @@ class Registry:
         module, _, attribute = reference.partition(":")
         try:
             return getattr(import_module(module), attribute)
-        except (ImportError, AttributeError) as error:
-            claim = f"the {SINGULAR[kind]} {name!r} cannot be loaded from {reference}: {error}"
-            raise fail(InputError, "OL107", claim, hint="is the plugin installed completely?") from error
+        except Exception as error:  # a plugin's module may raise anything: this is its boundary
+            whose = next(key for key, plugin in self.plugins.items() if name in getattr(plugin, kind))
+            claim = f"the {SINGULAR[kind]} {name!r} of the plugin {whose!r} cannot be loaded: {_told(error)}"
+            raise fail(InputError, "OL211", claim, place=module, hint="reinstall its distribution") from error
 
 
 def installed(extra: Iterable[tuple[str, Plugin]] = ()) -> Registry:
     """Returns the registry of every plugin installed in this environment, and of `extra` ones (tests, notebooks).
 
-    Raises:
-        InputError: OL107, an entry point cannot be loaded.
+    A plugin that cannot be loaded is left out: a workflow that uses none of its names needs it not.
     """
     plugins: dict[str, Plugin] = {}
+    broken: dict[str, str] = {}
     for point in sorted(entry_points(group=GROUP), key=lambda point: point.name):
         try:
             plugins[point.name] = point.load()
-        except (ImportError, AttributeError) as error:
-            claim = f"the plugin {point.name!r} ({point.value}) cannot be loaded: {error}"
-            raise fail(InputError, "OL107", claim, hint="reinstall or uninstall its distribution") from error
-    return Registry(plugins | dict(extra))
+        except Exception as error:  # noqa: BLE001  # a plugin's module may raise anything: this is its boundary
+            whose = point.dist.name if point.dist else "an unknown distribution"
+            broken[point.name] = f"the plugin {point.name!r} of {whose} cannot be loaded: {_told(error)}"
+    return Registry(plugins | dict(extra), broken)
+
+
+def _told(error: Exception) -> str:
+    return " ".join(f"{type(error).__name__}: {error}".split())

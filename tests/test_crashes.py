@@ -78,7 +78,8 @@ def test_a_run_killed_fifty_times_ends_in_the_same_answer(job: Job, tmp_path: Pa
     storm(job, tmp_path, 50)
 
 
-def test_an_interrupted_run_is_exit_130_and_the_same_command_resumes(job: Job, tmp_path: Path) -> None:
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupted_run_is_exit_130_and_the_same_command_resumes(job: Job, tmp_path: Path, number: int) -> None:
     command = written({**job, "passes": [{"simplify": {}}, *job["passes"]]}, tmp_path, "interrupted")  # type: ignore[misc]
     process = subprocess.Popen(
         [*command, "--log-format", "json"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
@@ -86,7 +87,7 @@ def test_an_interrupted_run_is_exit_130_and_the_same_command_resumes(job: Job, t
     assert process.stderr is not None
     for line in process.stderr:
         if json.loads(line)["event"] == "trial_ended":
-            process.send_signal(signal.SIGINT)
+            process.send_signal(number)
             break
     out, _ = process.communicate(timeout=60)
     assert process.returncode == 130

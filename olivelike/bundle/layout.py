@@ -1,82 +1,18 @@
-"""The layout of a bundle on disk, put in place as a whole: an older bundle stays until the new one is complete."""
+"""The layout of a bundle on disk: what its files are called, and the README that says how to load it."""
 
 from __future__ import annotations
 
 import json
 import os
-import shutil
-from collections.abc import Callable, Sequence
-from dataclasses import replace
+from collections.abc import Sequence
 from pathlib import Path
-from tempfile import mkdtemp
 
 from olivelike.bundle.lock import LOCK_NAME
-from olivelike.contracts.report import Report
+from olivelike.contracts.report import Chosen
 from olivelike.digest import JsonObject
-from olivelike.errors import InputError, fail
 
 REPORT_NAME = "report.json"
 README_NAME = "README.md"
-
-
-def is_ours(path: Path) -> bool:
-    """Whether an output path may be written: it is absent, an empty folder, or an older bundle."""
-    if not path.exists():
-        return True
-    return path.is_dir() and ((path / LOCK_NAME).is_file() or not any(path.iterdir()))
-
-
-def require_ours(path: Path, place: str = "") -> None:
-    """Checks that an output path may be written.
-
-    Raises:
-        InputError: OL116, something of somebody else's lies there; it is kept.
-    """
-    if not is_ours(path):
-        claim = f"{path} exists and was not written by olivelike; it is kept"
-        raise fail(
-            InputError,
-            "OL116",
-            claim,
-            place=place,
-            path="output.path",
-            hint="choose another output.path, or move it away",
-        )
-
-
-def put_in_place(path: Path, fill: Callable[[Path], None]) -> None:
-    """Fills a new folder beside `path` and then takes its place; a failure leaves what was there untouched.
-
-    Args:
-        path: where the bundle is to lie.
-        fill: writes the bundle into the empty folder that it is given.
-    """
-    require_ours(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    room = Path(mkdtemp(prefix=f".{path.name}-", dir=path.parent))
-    try:
-        new = room / "new"
-        new.mkdir()
-        fill(new)
-        if path.exists():
-            path.replace(room / "old")
-        new.replace(path)
-    finally:
-        _remove(room)
-
-
-def put_file_in_place(report: Report, bundle: Path, file: Path) -> Report:
-    """Moves a bundle's model out of it to a file of the user's choice, its external data beside it; an older file is replaced."""
-    chosen = report.chosen[0]
-    main, *rest = chosen.files
-    file.parent.mkdir(parents=True, exist_ok=True)
-    for name in rest:
-        target = file.parent / name
-        target.parent.mkdir(parents=True, exist_ok=True)
-        shutil.move(bundle / name, target)
-    shutil.move(bundle / main, file)
-    placed = replace(chosen, path=str(file.parent), files=(file.name, *rest))
-    return replace(report, chosen=(placed,))
 
 
 def write_json(path: Path, value: JsonObject) -> None:
@@ -112,6 +48,14 @@ Load it:
 """
 
 
-def _remove(folder: Path) -> None:
-    """Removes a folder; read-only files (weights linked from the store) are no hindrance, and are not written to."""
-    shutil.rmtree(folder, ignore_errors=True)
+def readme_of_several(name: str, folders: Sequence[tuple[str, Chosen]]) -> str:
+    """Returns the README of a bundle that holds several models, each in a folder with a README of its own."""
+    listed = "\n".join(f"- [`{folder}`]({folder}/{README_NAME}): {choice.why}" for folder, choice in folders)
+    return f"""# {name}
+
+{len(folders)} models, the best one first. Each folder is a bundle with its own README and lock.
+
+{listed}
+
+`{REPORT_NAME}` holds every candidate that was tried and what was measured of it. `{LOCK_NAME}` describes the first of them.
+"""

@@ -15,6 +15,12 @@ from olivelike.digest import Json, JsonObject
 from olivelike.errors import InputError, fail
 
 LOCK_NAME = "olivelike.lock.json"
+SHAPES = {
+    **dict.fromkeys(("workflow", "revision", "data", "versions", "machine"), dict),
+    **dict.fromkeys(("steps", "files"), list),
+    **dict.fromkeys(("folder", "source", "output"), str),
+}
+"""What kind of JSON value stands under each key of a lock."""
 VERSIONS = ("olivelike", "onnx", "onnx-ir", "onnxruntime", "numpy", "torch", "transformers", "onnxscript")
 
 
@@ -32,6 +38,7 @@ class Lock:
         output: digest of the deliverable.
         versions: distribution to installed version.
         machine: where it was made.
+        files: everything that the bundle holds beside the lock, relative to it.
     """
 
     workflow: Mapping[str, Json]
@@ -43,6 +50,7 @@ class Lock:
     output: str
     versions: Mapping[str, str]
     machine: Mapping[str, Json]
+    files: tuple[str, ...] = ()
 
     @property
     def recipe(self) -> Recipe:
@@ -62,6 +70,7 @@ class Lock:
             "output": f"sha256:{self.output}",
             "versions": dict(self.versions),
             "machine": dict(self.machine),
+            "files": list(self.files),
         }
 
 
@@ -73,6 +82,9 @@ def read_lock(path: Path) -> Lock:
     """
     try:
         value = cast("JsonObject", json.loads(path.read_text(encoding="utf-8")))
+        for key, kind in SHAPES.items():
+            if not isinstance(value[key], kind):
+                raise TypeError(f"{key} is {type(value[key]).__name__}")
         if value["format"] != 1:
             raise fail(InputError, "OL118", f"the lock has format {value['format']}, known is 1", place=str(path))
         steps = tuple(_step(step) for step in cast("list[JsonObject]", value["steps"]))
@@ -86,6 +98,7 @@ def read_lock(path: Path) -> Lock:
             output=_hex(value["output"]),
             versions=cast("dict[str, str]", value["versions"]),
             machine=cast("dict[str, Json]", value["machine"]),
+            files=tuple(map(str, cast("list[Json]", value["files"]))),
         )
     except (OSError, UnicodeDecodeError, json.JSONDecodeError, KeyError, TypeError, AttributeError) as error:
         claim = f"this is no lock of olivelike's: {type(error).__name__} {error}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 from typing import Annotated
 
@@ -53,6 +54,7 @@ def main() -> None:
     """Runs the command line and exits: 0 found, 2 wrong input, 3 infeasible, 4 undecided, 5 broke, 130 interrupted."""
     from olivelike.cli.failures import exit_code_of
 
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # a scheduler's way of pressing Ctrl-C
     try:
         result = app(standalone_mode=False)
     except Exception as error:  # noqa: BLE001  # the outermost boundary: one line and a code, a traceback only on request

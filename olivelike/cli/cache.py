@@ -94,9 +94,9 @@ def _root(cache_dir: str) -> Path:
 
 @contextmanager
 def _store(cache_dir: str) -> Iterator[Store]:
-    from olivelike.store import open_store
+    from olivelike.engine.session import opened_store
 
-    store = open_store(_root(cache_dir))
+    store = opened_store(_root(cache_dir))
     try:
         yield store
     finally:

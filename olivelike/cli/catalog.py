@@ -36,10 +36,12 @@ def schema(debug: Debug = False) -> int:
 
 def _show(kind: Literal["passes", "metrics"], name: str, as_json: bool) -> int:
     from olivelike.cli import render
+    from olivelike.errors import Problem
     from olivelike.plan.catalog import describe, summaries
     from olivelike.registry import installed
 
     registry = installed()
+    render.complain([Problem("OL211", claim, hint="reinstall it") for claim in registry.broken.values()])
     if name:
         render.described(describe(registry, kind, name), as_json=as_json)
     else:

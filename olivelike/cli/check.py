@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from olivelike.cli.optimize import AsJson, CacheDir, Debug, Overrides, WorkflowFile
 
 
@@ -9,11 +11,11 @@ def validate(workflow: WorkflowFile, overrides: Overrides = None, json: AsJson =
     """Check a workflow and the files it names; say everything that is wrong."""
     del debug
     from olivelike.cli import render
+    from olivelike.engine.check import check_inputs
     from olivelike.engine.opened import open_workflow
-    from olivelike.engine.prepare import check_files
 
     opened = open_workflow(workflow, overrides or ())
-    check_files(opened.plan)
+    check_inputs(opened.plan)
     render.validated(opened.plan, as_json=json)
     return 0
 
@@ -34,7 +36,8 @@ def plan(
 
     opened = open_workflow(workflow, overrides or ())
     with desk_for(opened, Settings(cache_dir)) as (desk, prepared):
-        render.planned(opened.plan, preview(desk, prepared.source), as_json=json)
+        found = preview(desk, prepared.source)
+        render.planned(replace(opened.plan, notes=(*opened.plan.notes, *found.notes)), found, as_json=json)
     return 0
 
 

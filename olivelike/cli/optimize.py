@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -62,7 +63,9 @@ def run(
     locked: Annotated[
         Path | None, typer.Option("--locked", help="Rebuild what a lock file describes and say what differs.")
     ] = None,
-    output: Annotated[str, typer.Option("--output", "-o", help="With --locked: where the rebuilt bundle goes.")] = "",
+    output: Annotated[
+        str, typer.Option("--output", "-o", help="Where the bundle goes, instead of the workflow's output.path.")
+    ] = "",
     log_level: WorkflowLevel = None,
     log_format: Format = LogFormat.TEXT,
     debug: Debug = False,
@@ -74,18 +77,37 @@ def run(
 
     render.start_logging(log_level.value if log_level else DEFAULT_LEVEL, log_format.value)
     if locked is not None:
+        _refuse_with_locked(workflow, overrides or (), ship_closest)
         return _rebuild(locked, workflow, output, cache_dir, json, log_format)
     if workflow is None:
         raise typer.BadParameter("name a workflow file, or --locked LOCK")
     from olivelike.engine.opened import open_workflow
 
-    opened = open_workflow(workflow, overrides or ())
+    opened = open_workflow(workflow, [*(overrides or ()), *_output_override(output)])
     if opened.plan.run.log and log_level is None:
         render.start_logging(opened.plan.run.log, log_format.value)
     with render.progress(log_format.value) as listener:
         report, _, _ = run_workflow(opened, Settings(cache_dir, ship_closest), listener)
     render.answer(report, as_json=json)
     return report.status.exit_code
+
+
+def _output_override(output: str) -> list[str]:
+    """Returns the override that a path on the command line amounts to; it starts in the current folder."""
+    import json
+
+    return [f"output.path={json.dumps(str(Path(output).absolute()))}"] if output else []
+
+
+def _refuse_with_locked(workflow: Path | None, overrides: Sequence[str], ship_closest: bool) -> None:
+    from olivelike.errors import InputError, fail
+
+    foreign = [*overrides, *(["--ship-closest"] if ship_closest else [])]
+    if workflow is not None and not workflow.is_file():
+        foreign.insert(0, str(workflow))
+    if foreign:
+        claim = f"{foreign[0]} does not apply with --locked: the lock says what is made"
+        raise fail(InputError, "OL115", claim, hint="name the lock, and the workflow's file if the bundle was moved")
 
 
 def _rebuild(
@@ -112,6 +134,9 @@ def apply(
     data: Annotated[
         str, typer.Option("--data", help="Data for a pass that calibrates: .npz, .npy, .csv or a folder.")
     ] = "",
+    force: Annotated[
+        bool, typer.Option("--force", help="Replace an output file that exists; never the input.")
+    ] = False,
     json: AsJson = False,
     cache_dir: CacheDir = "",
     log_level: Level = LogLevel.WARNING,
@@ -126,6 +151,6 @@ def apply(
 
     render.start_logging(log_level.value, log_format.value)
     with render.progress(log_format.value) as listener:
-        report = apply_pass(name, model, output, parameters or (), data, Settings(cache_dir), listener)
+        report = apply_pass(name, model, output, parameters or (), data, Settings(cache_dir), listener, force=force)
     render.answer(report, as_json=json)
     return report.status.exit_code

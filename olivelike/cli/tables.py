@@ -190,6 +190,7 @@ def preview_json(found: Preview) -> JsonObject:
     return {
         "count": found.count,
         "tried": found.tried,
+        "notes": list(found.notes),
         "recipes": [
             {
                 "label": look.label,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Protocol, TypeAlias, cast
 
 from pydantic import BaseModel, ConfigDict, JsonValue
@@ -87,7 +87,7 @@ class DataSpec:
     prepare: Mapping[str, Json] = field(default_factory=dict)
 
     def to_json(self) -> JsonObject:
-        """Returns the entry as it stands in keys and tasks; the name is no part of it."""
+        """Returns the entry as it travels in tasks; the name is no part of it."""
         return {
             "reader": self.reader,
             "config": dict(self.config),
@@ -101,6 +101,14 @@ class DataSpec:
             "use": list(self.use),
             "prepare": dict(self.prepare),
         }
+
+    def essence(self) -> JsonObject:
+        """Returns what readings depend on, for keys: neither the name nor what the entry may be used for nor where it lies."""
+        content = self.to_json()
+        del content["use"]
+        if self.prepare:
+            content["prepare"] = {**self.prepare, "script": PurePath(str(self.prepare["script"])).name}
+        return content
 
     @classmethod
     def from_json(cls, name: str, value: JsonObject) -> DataSpec:

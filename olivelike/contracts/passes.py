@@ -74,7 +74,10 @@ class PassContext(Protocol):
         """
 
     def run(self, model: Path, feeds: Mapping[str, Array], outputs: Sequence[str] = ()) -> dict[str, Array]:
-        """Runs a model once on the target and returns its outputs by name (all, or those asked for)."""
+        """Runs a model once on the target and returns its outputs by name (all, or those asked for).
+
+        On the CPU where the target is not present. A pass whose output depends on the answer declares `Reads.TARGET`.
+        """
 
     def progress(self, done: float, text: str = "") -> None:
         """Says how far the pass is: `done` from 0 to 1."""

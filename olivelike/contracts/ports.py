@@ -110,7 +110,13 @@ class Exhausted:
 
 
 class Strategy(ABC):
-    """Proposes recipes. Created as `cls(space, seed, objectives)`; equal seeds and equal answers give equal proposals."""
+    """Proposes recipes. Created as `cls(space, seed, objectives)`; equal seeds and equal answers give equal proposals.
+
+    It is told what came of its recipes in the order in which it proposed them, however many are tried at once.
+    """
+
+    learns: bool = True
+    """Whether what it is told changes what it proposes; if not, it may be asked as far ahead as there are workers."""
 
     @abstractmethod
     def __init__(self, space: RecipeSpace, seed: int, objectives: int, budget: int) -> None:

@@ -176,6 +176,65 @@ class Certificate:
         }
 
 
+class Stop(Enum):
+    """What ended a search."""
+
+    ALL_TRIED = "all_tried"
+    MAX_TRIALS = "max_trials"
+    TIME_LIMIT = "time_limit"
+    NO_IMPROVEMENT = "no_improvement"
+    INTERRUPTED = "interrupted"
+    BROKEN = "broken"
+
+    @property
+    def cut_short(self) -> str:
+        """What ended it before all recipes were tried, as a sentence says it; empty where nothing did."""
+        match self:
+            case Stop.MAX_TRIALS | Stop.TIME_LIMIT | Stop.NO_IMPROVEMENT:
+                return f"search.{self.value}"
+            case Stop.INTERRUPTED | Stop.BROKEN:
+                return {"interrupted": "an interruption", "broken": "an error"}[self.value]
+            case Stop.ALL_TRIED:
+                return ""
+            case _ as never:
+                assert_never(never)
+
+
+@dataclass(frozen=True, slots=True)
+class Search:
+    """How far a search went.
+
+    Attributes:
+        stopped_by: what ended it.
+        tried: how many recipes were tried.
+        of: how many there are; -1 where a range is continuous.
+    """
+
+    stopped_by: Stop = Stop.ALL_TRIED
+    tried: int = 0
+    of: int = 0
+
+    @property
+    def note(self) -> str:
+        """That the search was cut short, and by what; empty where it was not."""
+        if not self.stopped_by.cut_short:
+            return ""
+        many = (
+            f"{self.tried} of {self.of} recipes were"
+            if self.of >= 0
+            else f"{self.tried} recipes of a continuous range were"
+        )
+        return f"cut short by {self.stopped_by.cut_short}: {many} tried"
+
+    def to_json(self) -> JsonObject:
+        """Returns it as it stands in the answer document."""
+        return {
+            "stopped_by": self.stopped_by.value,
+            "tried": self.tried,
+            "of": self.of if self.of >= 0 else None,
+        }
+
+
 @dataclass(frozen=True, slots=True)
 class Cost:
     """What the run took, and what the cache saved."""
@@ -215,6 +274,7 @@ class Report:
         notes: what the user should know about how the plan was read.
         conditions: target, machine and versions under which it was measured.
         certificates: what held of the best candidates on data that the search did not see, in the order of asking.
+        search: how far the search went, and what ended it.
     """
 
     version: str
@@ -228,6 +288,7 @@ class Report:
     notes: tuple[str, ...] = ()
     conditions: Mapping[str, Json] = field(default_factory=dict)
     certificates: tuple[Certificate, ...] = ()
+    search: Search = field(default_factory=Search)
 
     def to_json(self) -> JsonObject:
         """Returns the answer document."""
@@ -241,6 +302,7 @@ class Report:
             "chosen": [choice.to_json() for choice in self.chosen],
             "certificates": [certificate.to_json() for certificate in self.certificates],
             "trials": [trial.to_json() for trial in self.trials],
+            "search": self.search.to_json(),
             "cost": self.cost.to_json(),
             "notes": list(self.notes),
             "conditions": dict(self.conditions),

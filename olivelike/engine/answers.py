@@ -8,6 +8,7 @@ from typing import cast
 
 from olivelike.contracts.outcome import Failed
 from olivelike.digest import JsonObject
+from olivelike.engine.origins import Origins
 from olivelike.errors import InputError, Problem
 
 LOG_LINES = 30
@@ -20,7 +21,12 @@ def failure(reason: str, error: BaseException) -> JsonObject:
     return {"outcome": "failed", "reason": reason, "log": log, "input": wrong}
 
 
-def read_failure(answer: JsonObject, where: str) -> Failed:
-    """Returns the outcome that such an answer describes; `where` is the step or metric."""
+def read_failure(answer: JsonObject, where: str, origins: Origins) -> Failed:
+    """Returns the outcome that such an answer describes; `where` is the step or metric, `origins` name the user's files."""
     wrong = tuple(Problem(*problem) for problem in cast("list[list[str]]", answer.get("input", [])))
-    return Failed(str(answer["reason"]), where, str(answer.get("log", "")), wrong)
+    return Failed(
+        origins.told(str(answer["reason"])),
+        where,
+        origins.told(str(answer.get("log", ""))),
+        tuple(map(origins.told_problem, wrong)),
+    )

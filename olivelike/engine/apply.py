@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
-from olivelike.bundle.layout import put_file_in_place
+from olivelike.bundle.single_file import put_file, require_free
+from olivelike.contracts.artifact import Artifact
 from olivelike.contracts.data import RefersTo
 from olivelike.contracts.passes import PassConfig
 from olivelike.contracts.report import Report
-from olivelike.digest import Json
+from olivelike.digest import Json, files_below
 from olivelike.engine.data_option import data_section
 from olivelike.engine.events import Listener, ignore
 from olivelike.engine.opened import open_workflow
 from olivelike.engine.session import Settings, run_workflow
-from olivelike.errors import InputError, fail
+from olivelike.errors import InputError, OlivelikeError, fail
+from olivelike.onnxfile.external import model_files
 from olivelike.registry import installed
 
 DATA = "data"
@@ -29,20 +31,23 @@ def apply_pass(
     data: str,
     settings: Settings,
     listener: Listener = ignore,
+    *,
+    force: bool = False,
 ) -> Report:
     """Applies one pass to one model.
 
     Args:
         name: the pass.
         model: a model file or folder.
-        output: a folder for a bundle, or a file ending in `.onnx` (its external data lies beside it).
+        output: a folder for a bundle, or a file ending in `.onnx` (its external data lie beside it, named after it).
         parameters: `KEY=VALUE` texts, the pass's parameters.
         data: a data file for a pass that reads data, or empty.
         settings: the machine's side.
         listener: told of everything that happens.
+        force: replace an output file that is there; the input is never replaced.
 
     Raises:
-        InputError: everything that is wrong with the input.
+        InputError: everything that is wrong with the input; OL116, the output exists.
     """
     config: dict[str, Json] = {}
     workflow: dict[str, Json] = {
@@ -55,13 +60,34 @@ def apply_pass(
         workflow["data"] = {DATA: data_section(data)}
     overrides = [f"passes.{name}.{parameter}" for parameter in parameters]
     if output.suffix != ".onnx":
+        if force:
+            raise fail(InputError, "OL115", "--force replaces a file, and a bundle is a folder", hint="leave it out")
         opened = open_workflow({**workflow, "output": {"path": str(output.absolute())}}, overrides)
         return run_workflow(opened, settings, listener)[0]
-    with TemporaryDirectory(prefix="olivelike-") as room:
-        bundle = Path(room, "bundle")
-        opened = open_workflow({**workflow, "output": {"path": str(bundle)}}, overrides)
-        report = run_workflow(opened, settings, listener)[0]
-        return put_file_in_place(report, bundle, output) if not report.status.exit_code else report
+    inputs = _input_files(model)
+    require_free(output, inputs, force=force)
+    report, made, _ = run_workflow(open_workflow(workflow, overrides), settings, listener)
+    if made is None or report.status.exit_code:
+        return report
+    return _named(report, made, output, put_file(made.model, output, inputs, force=force))
+
+
+def _input_files(model: Path) -> list[Path]:
+    if model.is_dir():
+        return [model / name for name in files_below(model)]
+    try:
+        return [model.parent / name for name in model_files(model)]
+    except OlivelikeError:  # said with everything else that is wrong with the model
+        return [model]
+
+
+def _named(report: Report, made: Artifact, file: Path, files: tuple[str, ...]) -> Report:
+    """Returns the report with the file that was written in it, and what a single file leaves behind."""
+    [choice] = report.chosen
+    left = [*made.manifest.companions, *made.manifest.custom_operators]
+    notes = [f"left out beside the file: {', '.join(left)}; name a folder to get them"] if left else []
+    placed = replace(choice, path=str(file.absolute()), files=files)
+    return replace(report, chosen=(placed,), notes=(*report.notes, *notes))
 
 
 def _data_parameter(config: type[PassConfig], name: str) -> dict[str, Json]:

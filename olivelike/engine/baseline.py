@@ -18,7 +18,7 @@ from olivelike.engine.judge import NO_DIFFERENCE
 from olivelike.engine.measure import Unavailable, Values, measure
 from olivelike.engine.step import Made, run_recipe
 from olivelike.errors import InputError, fail
-from olivelike.plan.model import INPUT, NO_BASELINE
+from olivelike.plan.model import INPUT, NO_BASELINE, Plan
 
 ITSELF = "against_its_copy"
 TOLD_APART = 0.03
@@ -69,7 +69,7 @@ def set_baseline(desk: Desk, source: Artifact) -> Reference:
     """
     if desk.plan.baseline == NO_BASELINE:
         return Reference(source, Recipe(), Measured(source.digest, {}), False)
-    recipe, notes = baseline_recipe(desk, source)
+    recipe, notes = baseline_recipe(desk.plan, source.kind)
     made = run_recipe(desk, source, recipe, BASELINE)
     if not isinstance(made, Made):
         return _failed(source, recipe, Failed(made.reason, made.step), notes)
@@ -103,8 +103,8 @@ def _failed(artifact: Artifact, recipe: Recipe, failed: Failed, notes: tuple[str
     return Reference(artifact, recipe, failed, False, (*notes, note))
 
 
-def baseline_recipe(desk: Desk, source: Artifact) -> tuple[Recipe, tuple[str, ...]]:
-    """Returns how the baseline is made, and what the user should know of it.
+def baseline_recipe(plan: Plan, source_kind: str) -> tuple[Recipe, tuple[str, ...]]:
+    """Returns how the baseline is made of an input of a kind, and what the user should know of it.
 
     An input of a kind that no metric can measure (a PyTorch folder) gives way to the output of the first step that makes a
     measurable one of it, with its first choices.
@@ -112,25 +112,27 @@ def baseline_recipe(desk: Desk, source: Artifact) -> tuple[Recipe, tuple[str, ..
     Raises:
         InputError: OL112, no step makes anything measurable of the input.
     """
-    if desk.plan.baseline != INPUT:
-        return first_choices(desk, desk.plan.baseline), ()
-    measurable = {kind for metric in desk.plan.metrics if metric.metric.runs for kind in metric.metric.kinds}
-    if not measurable or source.kind in measurable:
+    if plan.baseline == NO_BASELINE:
         return Recipe(), ()
-    steps, kind = desk.plan.space.draw(FirstChoices()).steps, source.kind
+    if plan.baseline != INPUT:
+        return _first_choices(plan, plan.baseline), ()
+    measurable = {kind for metric in plan.metrics if metric.metric.runs for kind in metric.metric.kinds}
+    if not measurable or source_kind in measurable:
+        return Recipe(), ()
+    steps, kind = plan.space.draw(FirstChoices()).steps, source_kind
     for number, step in enumerate(steps, start=1):
-        work = desk.pass_named(step.pass_name)
+        work = plan.passes[step.pass_name]
         kind = work.produces if kind in work.accepts else kind
         if kind in measurable:
-            note = f"the input is of the kind {source.kind}, which cannot be measured: the baseline is what {step.name} makes"
+            note = f"the input is of the kind {source_kind}, which cannot be measured: the baseline is what {step.name} makes"
             return Recipe(steps[:number]), (note,)
-    claim = f"the input is of the kind {source.kind}, which cannot be measured, and no step makes another of it"
+    claim = f"the input is of the kind {source_kind}, which cannot be measured, and no step makes another of it"
     raise fail(InputError, "OL112", claim, path="passes", hint="begin with a pass that captures the model")
 
 
-def first_choices(desk: Desk, last: str) -> Recipe:
+def _first_choices(plan: Plan, last: str) -> Recipe:
     """Returns the recipe of all first choices up to a step; a plan makes sure that there is no choice before it."""
-    steps = desk.plan.space.draw(FirstChoices()).steps
+    steps = plan.space.draw(FirstChoices()).steps
     names = [step.name for step in steps]
     return Recipe(steps[: names.index(last) + 1])
 

@@ -147,7 +147,7 @@ def _with_fresh_data(lock: Lock, bundle: Path, fresh: Fresh, folder: Path) -> Op
     document |= {"metrics": measured, "data": data}
     if lock.workflow.get("baseline", INPUT) not in {INPUT, NO_BASELINE}:
         document |= {"passes": lock.workflow["passes"], "data": {**entries, **data}}
-    return opened_at(document, folder, bundle / LOCK_NAME, str(lock.revision.get("commit", "")))
+    return opened_at(document, folder, bundle / LOCK_NAME, str(lock.revision.get("commit", "")), installed())
 
 
 def _fresh_entry(written: Mapping[str, Json], fresh: Fresh) -> dict[str, Json]:
@@ -197,7 +197,7 @@ def _taken_in(desk: Desk, bundle: Path, lock: Lock) -> Artifact:
 def _baseline(desk: Desk, source: Artifact) -> Reference:
     if desk.plan.baseline == NO_BASELINE:
         return Reference(source, Recipe(), Measured(source.digest, {}), False)
-    recipe, notes = baseline_recipe(desk, source)
+    recipe, notes = baseline_recipe(desk.plan, source.kind)
     made = run_recipe(desk, source, recipe, BASELINE)
     if not isinstance(made, Made):
         raise fail(StepError, "OL505", f"the baseline cannot be made: {made.reason}")

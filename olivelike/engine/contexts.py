@@ -59,7 +59,7 @@ class PassDesk:
         return dataset(self.task.data[name], self._session(model).inputs, self.store)
 
     def run(self, model: Path, feeds: Mapping[str, Array], outputs: Sequence[str] = ()) -> dict[str, Array]:
-        """Runs a model once on the target."""
+        """Runs a model once on the target; on the CPU where the target is not present."""
         return self._session(model).run(feeds, outputs)
 
     def progress(self, done: float, text: str = "") -> None:
@@ -67,7 +67,8 @@ class PassDesk:
         LOG.debug("%s %.0f %% %s", self.task.name, done * 100, text)
 
     def _session(self, model: Path) -> Session:
-        return open_session(Artifact(model.parent, Manifest("onnx", {"model": model.name}), ""), self.target)
+        where = self.target if self.target.present else Target(threads=self.target.threads)
+        return open_session(Artifact(model.parent, Manifest("onnx", {"model": model.name}), ""), where)
 
 
 @dataclass(frozen=True)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import replace
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
-from olivelike.bundle.layout import README_NAME, REPORT_NAME, put_in_place, readme, write_json
+from olivelike.bundle.layout import README_NAME, REPORT_NAME, readme, readme_of_several, write_json
 from olivelike.bundle.lock import LOCK_NAME, Lock, installed_versions
+from olivelike.bundle.place import put_in_place
 from olivelike.contracts.artifact import MANIFEST_NAME, Artifact
 from olivelike.contracts.report import Chosen, Report, Status
 from olivelike.digest import Json, files_below
@@ -38,18 +40,54 @@ def deliver(
     single = len(report.chosen) == 1
     placed = tuple(_placed(desk, choice, path if single else path / _folder_name(choice)) for choice in report.chosen)
     final = replace(report, chosen=placed)
-
-    def fill(folder: Path) -> None:
-        for choice in placed:
-            inner = folder if single else folder / _folder_name(choice)
-            _write(desk, choice, inner, source, revision)
-        if not single:
-            write_json(folder / LOCK_NAME, _lock(desk, placed[0], source, revision).to_json())
-        write_json(folder / REPORT_NAME, final.to_json())
-
-    put_in_place(path, fill)
+    origin = _Origin(desk, source, revision)
+    put_in_place(path, partial(_fill_one if single else _fill_several, origin, final, path))
     beside.unlink(missing_ok=True)
     return final
+
+
+@dataclass(frozen=True, slots=True)
+class _Origin:
+    """What every lock of a bundle says the same about: the run, the model it began with, and what pins that."""
+
+    desk: Desk
+    source: Artifact
+    revision: Mapping[str, Json]
+
+    def lock(self, choice: Chosen, place: Path, files: Iterable[str]) -> Lock:
+        """Returns the lock of a model whose lock file is to lie in `place`, beside `files`."""
+        return Lock(
+            workflow=self.desk.plan.document,
+            folder=_relative(self.desk, place),
+            revision=self.revision,
+            source=self.source.digest,
+            steps=choice.recipe.steps,
+            data={name: spec.files for name, spec in self.desk.data.items()},
+            output=choice.digest,
+            versions=installed_versions(),
+            machine=self.desk.machine,
+            files=tuple(sorted(files)),
+        )
+
+
+def _fill_one(origin: _Origin, report: Report, path: Path, folder: Path) -> None:
+    [choice] = report.chosen
+    _write_model(origin.desk, choice, folder)
+    write_json(folder / LOCK_NAME, origin.lock(choice, path, (*choice.files, README_NAME, REPORT_NAME)).to_json())
+    write_json(folder / REPORT_NAME, report.to_json())
+
+
+def _fill_several(origin: _Origin, report: Report, path: Path, folder: Path) -> None:
+    files = [README_NAME, REPORT_NAME]
+    for choice in report.chosen:
+        name, own = _folder_name(choice), (*choice.files, README_NAME)
+        _write_model(origin.desk, choice, folder / name)
+        write_json(folder / name / LOCK_NAME, origin.lock(choice, path / name, own).to_json())
+        files += [f"{name}/{file}" for file in (*own, LOCK_NAME)]
+    text = readme_of_several(origin.desk.plan.name, [(_folder_name(choice), choice) for choice in report.chosen])
+    (folder / README_NAME).write_text(text, encoding="utf-8")
+    write_json(folder / LOCK_NAME, origin.lock(report.chosen[0], path, files).to_json())
+    write_json(folder / REPORT_NAME, report.to_json())
 
 
 def _folder_name(choice: Chosen) -> str:
@@ -63,27 +101,12 @@ def _placed(desk: Desk, choice: Chosen, path: Path) -> Chosen:
     return replace(choice, path=str(path), files=(*main, *rest))
 
 
-def _write(desk: Desk, choice: Chosen, folder: Path, source: Artifact, revision: Mapping[str, Json]) -> None:
+def _write_model(desk: Desk, choice: Chosen, folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     desk.store.export(desk.store.open(choice.digest), folder)
-    write_json(folder / LOCK_NAME, _lock(desk, choice, source, revision).to_json())
     providers = [provider.name for provider in desk.plan.target.providers]
     text = readme(desk.plan.name, choice.files, choice.why, providers)
     (folder / README_NAME).write_text(text, encoding="utf-8")
-
-
-def _lock(desk: Desk, choice: Chosen, source: Artifact, revision: Mapping[str, Json]) -> Lock:
-    return Lock(
-        workflow=desk.plan.document,
-        folder=_relative(desk, Path(choice.path)),
-        revision=revision,
-        source=source.digest,
-        steps=choice.recipe.steps,
-        data={name: spec.files for name, spec in desk.data.items()},
-        output=choice.digest,
-        versions=installed_versions(),
-        machine=desk.machine,
-    )
 
 
 def _relative(desk: Desk, bundle: Path) -> str:

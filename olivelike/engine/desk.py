@@ -16,6 +16,7 @@ from olivelike.contracts.space import Limits
 from olivelike.digest import JsonObject
 from olivelike.engine.events import Event, Listener, ignore
 from olivelike.engine.ledger import Flights, Ledger, Turns
+from olivelike.engine.origins import Origins
 from olivelike.plan.model import Plan
 from olivelike.registry import Registry
 from olivelike.sources.closure import script_files
@@ -40,6 +41,7 @@ class Desk:
         machine: this machine's fingerprint.
         listener: told of everything that happens.
         deadline: the monotonic time at which the search's time is up.
+        origins: where the files of data and scripts were taken from.
     """
 
     plan: Plan
@@ -53,6 +55,7 @@ class Desk:
     deadline: float = inf
     ledger: Ledger = field(default_factory=Ledger)
     turns: Turns = field(default_factory=Turns)
+    origins: Origins = field(default_factory=Origins)
     flights: Flights = field(default_factory=Flights)
     log: logging.Logger = field(default_factory=lambda: logging.getLogger("olivelike.engine"))
 
@@ -70,7 +73,10 @@ class Desk:
         Raises:
             InputError: OL209, it is missing or no Python.
         """
-        return self.store.ingest(script_files(self.plan.folder / name), Manifest("script")).digest
+        path = self.plan.folder / name
+        artifact = self.store.ingest(script_files(path), Manifest("script"))
+        self.origins.note(artifact.folder, path.parent)
+        return artifact.digest
 
     def limits(self, own: Limits = NO_LIMITS) -> Limits:
         """Returns what a task may take: its step's own limits, the workflow's where the step names none.

@@ -65,15 +65,15 @@ def measure(
         return Unavailable(f"{metric.type_name} cannot measure an artifact of the kind {candidate.kind}")
     task = replace(measure_task(desk, metric, candidate.digest, reference.digest), level=level)
     ingredients = ingredients_of(desk, metric, task)
-    key = key_of(ingredients)
-    record = desk.store.lookup(key)
-    if not isinstance(record, Absent):
-        known = _values(metric, record)
-        if _suffices(known, goals):
-            desk.ledger.count("measurements_cached")
-            desk.tell(StepEnded(trial, metric.name, "cached", 0.0))
-            return known
-    return _fresh(desk, metric, replace(task, goals=goals.to_json()), ingredients, trial)
+    with desk.flights.of(key := key_of(ingredients)):
+        record = desk.store.lookup(key)
+        if not isinstance(record, Absent):
+            known = _values(metric, record)
+            if _suffices(known, goals):
+                desk.ledger.count("measurements_cached")
+                desk.tell(StepEnded(trial, metric.name, "cached", 0.0))
+                return known
+        return _fresh(desk, metric, replace(task, goals=goals.to_json()), ingredients, trial)
 
 
 def _suffices(known: Values, goals: Goals) -> bool:
@@ -128,7 +128,7 @@ def _turn(desk: Desk, metric: MetricPlan) -> Iterator[None]:
 
 def _found(desk: Desk, metric: MetricPlan, ingredients: JsonObject, answer: JsonObject, seconds: float) -> Found:
     if answer["outcome"] != "measured":
-        return read_failure(answer, metric.name)
+        return read_failure(answer, metric.name, desk.origins)
     values = _values(metric, answer)
     missing = [key for key in metric.keys if key not in {**values.metrics, **values.undefined}]
     if missing:

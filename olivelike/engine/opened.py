@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
     from typing import TypeAlias
 
     WorkflowLike: TypeAlias = "str | Path | Mapping[str, Json] | Workflow"
+
+LOG = logging.getLogger("olivelike.engine")
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +43,8 @@ def open_workflow(workflow: WorkflowLike, overrides: Sequence[str] = ()) -> Open
         InputError: everything that is wrong with it.
     """
     registry = installed()
+    for claim in registry.broken.values():
+        LOG.warning("%s; its passes and metrics are missing", claim)
     if isinstance(workflow, Workflow):
         if overrides:
             claim = "overrides apply to a file or a mapping, not to a Workflow"

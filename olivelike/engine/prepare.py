@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
 from typing import cast
 
@@ -12,8 +11,9 @@ from olivelike.contracts.artifact import Artifact, Manifest
 from olivelike.contracts.data import DataSpec
 from olivelike.contracts.ports import Fetched
 from olivelike.digest import Json, JsonObject, digest_json
-from olivelike.errors import InputError, Problem, StoreError, fail
-from olivelike.evaluate.sessions.providers import require_providers
+from olivelike.engine.check import check_inputs, check_kind, fetch
+from olivelike.engine.origins import Origins
+from olivelike.errors import InputError, StoreError, fail
 from olivelike.plan.model import DataPlan, Plan
 from olivelike.sources.closure import script_files
 from olivelike.sources.data_files import data_files, stored_config
@@ -28,24 +28,28 @@ class Prepared:
         source: the model.
         revision: what pins it (hub commit, package version).
         data: the plan's data entries with the digests of their files.
+        origins: where those files were taken from.
     """
 
     source: Artifact
     revision: Mapping[str, Json]
     data: Mapping[str, DataSpec]
+    origins: Origins
 
 
 def prepare(plan: Plan, store: Store) -> Prepared:
     """Takes everything that a plan reads into the store.
 
     Raises:
-        InputError: everything that is wrong with the model, the data, the scripts and the target's providers, at once.
+        InputError: everything that `check_inputs` finds; what is wrong with a model that had to be downloaded.
     """
-    check_target(plan)
+    check_inputs(plan)
     source, revision = _source(plan, store)
-    data = {name: _data(entry, plan.folder, store) for name, entry in plan.data.items()}
+    check_kind(plan, source.kind)
     _check_unseen(plan, store)
-    return Prepared(source, revision, data)
+    origins = Origins()
+    data = {name: _data(entry, plan.folder, store, origins) for name, entry in plan.data.items()}
+    return Prepared(source, revision, data, origins)
 
 
 def _check_unseen(plan: Plan, store: Store) -> None:
@@ -68,46 +72,6 @@ def _contents(entry: DataPlan, folder: Path, store: Store) -> frozenset[str]:
     return frozenset(store.digest_of(path) for path in data_files(entry.reader(), entry.config, folder).values())
 
 
-def check_target(plan: Plan) -> None:
-    """Checks that the runtime offers the target's providers.
-
-    Raises:
-        InputError: OL210, with those it has.
-    """
-    if plan.target.present:
-        require_providers(plan.target)
-
-
-def check_files(plan: Plan) -> None:
-    """Checks everything that a plan reads, without a store: providers, data files, and a model on this machine's disk.
-
-    A model on a hub is not asked for: that would be a download.
-
-    Raises:
-        InputError: everything that is wrong, at once.
-    """
-    problems: list[Problem] = []
-    checks: list[Callable[[], object]] = [lambda: check_target(plan)]
-    checks += [partial(script_files, plan.folder / name) for metric in plan.metrics for name in metric.scripts]
-    checks += [partial(data_files, entry.reader(), entry.config, plan.folder) for entry in plan.data.values()]
-    if plan.model.source.key != "hub":
-        checks.append(lambda: _fetched(plan))
-    for check in checks:
-        try:
-            check()
-        except InputError as error:
-            problems += error.problems
-    if problems:
-        raise InputError(*problems)
-
-
-def _fetched(plan: Plan) -> Fetched:
-    model = plan.model
-    return model.source().fetch(
-        model.value, file=model.file, revision=model.revision, folder=plan.folder, offline=plan.run.offline
-    )
-
-
 def _source(plan: Plan, store: Store) -> tuple[Artifact, Mapping[str, Json]]:
     """Fetches the model, or takes it from the store where none of its files has changed since."""
     model = plan.model
@@ -126,7 +90,7 @@ def _source(plan: Plan, store: Store) -> tuple[Artifact, Mapping[str, Json]]:
             return artifact, cast("Mapping[str, Json]", record["revision"])
         except StoreError:
             store.forget(key)
-    fetched = _fetched(plan)
+    fetched = fetch(plan)
     artifact = store.ingest(fetched.files, Manifest(fetched.kind, dict(fetched.parts), fetched.companions))
     store.record(key, _source_record(fetched, artifact))
     return artifact, fetched.revision
@@ -152,16 +116,20 @@ def _stamp(path: Path) -> list[int]:
     return [status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns]
 
 
-def _data(entry: DataPlan, folder: Path, store: Store) -> DataSpec:
+def _data(entry: DataPlan, folder: Path, store: Store, origins: Origins) -> DataSpec:
     reader = entry.reader()
     spec = replace(entry.spec, config=stored_config(reader, entry.config))
     files = data_files(reader, entry.config, folder)
     if files:
-        spec = replace(spec, files=store.ingest(files, Manifest("data")).digest)
+        artifact = store.ingest(files, Manifest("data"))
+        origins.note_data(artifact.folder, entry, folder)
+        spec = replace(spec, files=artifact.digest)
     if entry.prepare:
-        spec = replace(spec, prepare={**spec.prepare, "files": _script(folder / entry.prepare, store)})
+        spec = replace(spec, prepare={**spec.prepare, "files": _script(folder / entry.prepare, store, origins)})
     return spec
 
 
-def _script(path: Path, store: Store) -> str:
-    return store.ingest(script_files(path), Manifest("script")).digest
+def _script(path: Path, store: Store, origins: Origins) -> str:
+    artifact = store.ingest(script_files(path), Manifest("script"))
+    origins.note(artifact.folder, path.parent)
+    return artifact.digest

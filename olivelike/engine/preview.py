@@ -13,13 +13,13 @@ from pydantic import ValidationError
 from olivelike.contracts.artifact import Artifact
 from olivelike.contracts.recipe import Recipe, RecipeStep
 from olivelike.digest import JsonObject
-from olivelike.engine.baseline import FirstChoices, first_choices
+from olivelike.engine.baseline import FirstChoices, baseline_recipe
 from olivelike.engine.desk import Desk
 from olivelike.engine.measure import ingredients_of as measure_ingredients_of
 from olivelike.engine.measure import measure_task
 from olivelike.engine.step import ingredients_of as step_ingredients_of
 from olivelike.engine.step import step_task
-from olivelike.plan.model import INPUT, NO_BASELINE, MetricPlan
+from olivelike.plan.model import NO_BASELINE, MetricPlan
 from olivelike.store.keys import differences, key_of
 from olivelike.store.port import Absent
 
@@ -64,33 +64,33 @@ class Preview:
         recipes: the baseline first, then the recipes that would be tried, where they can be listed beforehand.
         count: how many recipes there are; -1 where a range is continuous.
         tried: how many trials a run would do at most.
+        notes: what the user should know of the baseline.
     """
 
     recipes: tuple[RecipeLook, ...]
     count: int
     tried: int
+    notes: tuple[str, ...] = ()
 
 
 def preview(desk: Desk, source: Artifact) -> Preview:
-    """Looks up every step and measurement that a run would ask for, and executes nothing."""
+    """Looks up every step and measurement that a run would ask for, and executes nothing.
+
+    Raises:
+        InputError: OL112, no step makes anything measurable of the input.
+    """
     count = desk.plan.space.count()
     most = desk.plan.search.max_trials if desk.plan.chooses else 1
     tried = most if count < 0 else min(count, most)
-    reference = _baseline(desk, source)
-    looks = [RecipeLook("baseline", Recipe(), (), _measurements(desk, reference, reference))] if reference else []
+    first, notes = baseline_recipe(desk.plan, source.kind)
+    made_first, reference = _steps(desk, source, first)
+    compares = desk.plan.baseline != NO_BASELINE
+    looks = [RecipeLook("baseline", first, made_first, _measurements(desk, reference, reference))] if compares else []
     recipes = [desk.plan.space.draw(FirstChoices())] if count < 0 else islice(desk.plan.space.recipes(), tried)
     for number, recipe in enumerate(recipes):
         steps, made = _steps(desk, source, recipe)
-        looks.append(RecipeLook(str(number), recipe, steps, _measurements(desk, made, reference or source.digest)))
-    return Preview(tuple(looks), count, tried)
-
-
-def _baseline(desk: Desk, source: Artifact) -> str:
-    if desk.plan.baseline == NO_BASELINE:
-        return ""
-    if desk.plan.baseline == INPUT:
-        return source.digest
-    return _steps(desk, source, first_choices(desk, desk.plan.baseline))[1]
+        looks.append(RecipeLook(str(number), recipe, steps, _measurements(desk, made, reference)))
+    return Preview(tuple(looks), count, tried, notes)
 
 
 def _steps(desk: Desk, source: Artifact, recipe: Recipe) -> tuple[tuple[Look, ...], str]:

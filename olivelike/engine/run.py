@@ -10,7 +10,7 @@ from time import monotonic
 from olivelike.contracts.artifact import Artifact
 from olivelike.contracts.outcome import Failed, Measured, Refused
 from olivelike.contracts.recipe import Recipe
-from olivelike.contracts.report import Baseline, Certainty, Certificate, Chosen, Report, Status, Trial
+from olivelike.contracts.report import Baseline, Certainty, Certificate, Chosen, Report, Search, Status, Stop, Trial
 from olivelike.digest import JsonObject
 from olivelike.engine.baseline import Reference, set_baseline
 from olivelike.engine.candidate import BASELINE, Candidate
@@ -18,7 +18,7 @@ from olivelike.engine.certify import certified_metrics, certify, certify_one, no
 from olivelike.engine.desk import Desk
 from olivelike.engine.events import RunEnded, RunStarted
 from olivelike.engine.select import Selection, pareto, select
-from olivelike.engine.trials import Trials, run_trials
+from olivelike.engine.trials import Trials, broken, expected_trials, run_trials, ways
 from olivelike.errors import InputError
 
 
@@ -35,29 +35,29 @@ def run(desk: Desk, source: Artifact) -> Report:
     start = monotonic()
     desk = replace(desk, deadline=start + desk.plan.search.time_limit)
     desk.tell(RunStarted(desk.plan.name, expected_trials(desk)))
+    baseline, trials = Reference(source, Recipe(), Measured(source.digest, {}), False), Trials()
     try:
         baseline = set_baseline(desk, source)
-        trials = run_trials(desk, source, baseline, start)
+        run_trials(desk, source, baseline, start, trials)
+        report = _conclude(desk, baseline, trials)
+    except InputError:
+        raise
     except KeyboardInterrupt:  # while the baseline was made: there is no trial yet
-        baseline = Reference(source, Recipe(), Measured(source.digest, {}), False)
-        trials = Trials(interrupted=True)
-    report = _conclude(desk, baseline, trials)
+        trials.stopped_by = Stop.INTERRUPTED
+        report = _conclude(desk, baseline, trials)
+    except Exception as error:  # the boundary of a run: the trials that have ended are reported
+        trials.stopped_by = Stop.BROKEN
+        desk.log.debug("the run broke", exc_info=True)
+        report = replace(_unfinished(desk, baseline, trials), why=broken(error).reason)
     report = replace(report, cost=desk.ledger.cost(monotonic() - start, desk.executor.started))
     desk.tell(RunEnded(report))
     return report
 
 
-def expected_trials(desk: Desk) -> int:
-    """Returns how many trials are ahead at most."""
-    if not desk.plan.chooses:
-        return 1
-    count = desk.plan.space.count()
-    most = desk.plan.search.max_trials
-    return most if count < 0 else min(count, most)
-
-
-def _conclude(desk: Desk, baseline: Reference, trials: Trials) -> Report:
-    report = Report(
+def _unfinished(desk: Desk, baseline: Reference, trials: Trials) -> Report:
+    of = ways(desk) if trials.stopped_by.cut_short else len(trials.done)
+    search = Search(trials.stopped_by, len(trials.done), of)
+    return Report(
         version=version("olivelike"),
         workflow=desk.plan.name,
         status=Status.FAILED,
@@ -66,10 +66,15 @@ def _conclude(desk: Desk, baseline: Reference, trials: Trials) -> Report:
         trials=trials.done,
         cost=desk.ledger.cost(0.0, 0),
         why="",
-        notes=(*desk.plan.notes, *baseline.notes),
+        notes=(*desk.plan.notes, *baseline.notes, *([search.note] if search.note else [])),
         conditions=conditions(desk),
+        search=search,
     )
-    if trials.interrupted:
+
+
+def _conclude(desk: Desk, baseline: Reference, trials: Trials) -> Report:
+    report = _unfinished(desk, baseline, trials)
+    if trials.stopped_by is Stop.INTERRUPTED:
         return replace(report, status=Status.INTERRUPTED, why="interrupted; the same command again resumes")
     measured = [trial for trial in trials.done if isinstance(trial.outcome, Measured)]
     if not measured:
@@ -86,7 +91,7 @@ def _conclude(desk: Desk, baseline: Reference, trials: Trials) -> Report:
 
 def _selected(desk: Desk, report: Report, baseline: Reference, trials: Trials) -> Report:
     plan, candidates = desk.plan, list(trials.candidates)
-    if baseline.usable and (plan.output.kind or baseline.artifact.kind in {c.kind for c in candidates}):
+    if baseline.usable:
         candidates.append(baseline.candidate)
     selection = select(candidates, baseline.metrics, plan.constraints, plan.objectives, plan.output.kind)
     certificates: tuple[Certificate, ...] = ()

@@ -14,6 +14,8 @@ from olivelike.engine.judge import Holds, Judgement, Metrics, Standing, is_paire
 from olivelike.engine.wording import distance, lead, tie_break
 from olivelike.plan.model import Constraint, Objective
 
+ONLY_ONE = "the only one that holds every constraint"
+
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
@@ -104,10 +106,29 @@ def select(
     if not pool:
         return _nothing(verdicts, lines)
     winner, why, behind = _best(pool, objectives)
+    if winner.trial == BASELINE and (open_ones := _could_win(verdicts, pool, objectives)):
+        return _left_open(open_ones, lines)
     ranked = [winner]
     while pool := [candidate for candidate in pool if candidate is not ranked[-1]]:
         ranked.append(_best(pool, objectives)[0])
     return Selection(Status.FEASIBLE, tuple(ranked), why, lines | behind | {winner.trial: f"chosen: {why}"})
+
+
+def _could_win(
+    verdicts: Sequence[Verdict], pool: Sequence[Candidate], objectives: Sequence[Objective]
+) -> list[Verdict]:
+    """Returns those of whom it is open whether they hold the constraints, and who would win if they did."""
+    open_ones = [v for v in verdicts if v.undecided and v.candidate.complete and not v.missing]
+    return [v for v in open_ones if _best([*pool, v.candidate], objectives)[0] is v.candidate]
+
+
+def _left_open(open_ones: Sequence[Verdict], lines: dict[int, str]) -> Selection:
+    """Returns that it is undecided: handing the baseline out would hide that a better model may hold everything."""
+    closest = min(open_ones, key=_distance_to_feasible)
+    names = f"{closest.candidate.name} would win if it held every constraint, and is undecided: {closest.lacks}"
+    more = f" (and {len(open_ones) - 1} more)" if len(open_ones) > 1 else ""
+    why = f"{names}{more}; more labels or runs would decide, and nothing else beats the baseline"
+    return Selection(Status.UNDECIDED, (closest.candidate,), why, lines)
 
 
 def _missing(candidate: Candidate, objectives: Sequence[Objective]) -> tuple[str, ...]:
@@ -152,7 +173,7 @@ def _best(pool: Sequence[Candidate], objectives: Sequence[Objective]) -> tuple[C
         because.append(
             f"ties with {names}, and {tie_break(winner, min((c for c in left if c is not winner), key=_order))}"
         )
-    return winner, "; ".join(text for text in because if text), behind
+    return winner, "; ".join(text for text in because if text) or ONLY_ONE, behind
 
 
 def _front(objective: Objective, pool: Sequence[Candidate]) -> list[Candidate]:

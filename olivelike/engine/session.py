@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from olivelike.bundle.layout import require_ours
+from olivelike.bundle.place import recover
 from olivelike.contracts.artifact import Artifact
-from olivelike.contracts.report import Report
+from olivelike.contracts.report import Report, Status
 from olivelike.contracts.target import Target
 from olivelike.engine.deliver import deliver
 from olivelike.engine.desk import Desk
@@ -18,9 +18,12 @@ from olivelike.engine.events import Listener, ignore
 from olivelike.engine.opened import Opened
 from olivelike.engine.prepare import Prepared, prepare
 from olivelike.engine.run import run
+from olivelike.engine.trials import broken
+from olivelike.errors import InputError, StoreError
 from olivelike.evaluate.machine.fingerprint import machine_fingerprint, runtime_fingerprint
 from olivelike.store import open_store
 from olivelike.store.location import default_root
+from olivelike.store.port import Store
 
 WORKER = "olivelike.engine.worker"
 
@@ -38,6 +41,18 @@ class Settings:
     ship_closest: bool = False
 
 
+def opened_store(root: Path) -> Store:
+    """Opens a store that the user named.
+
+    Raises:
+        InputError: OL401, the folder cannot be used; nothing ran.
+    """
+    try:
+        return open_store(root)
+    except StoreError as error:
+        raise InputError(*error.problems) from error
+
+
 @contextmanager
 def desk_for(opened: Opened, settings: Settings, listener: Listener = ignore) -> Iterator[tuple[Desk, Prepared]]:
     """Opens the store, prepares the inputs and gives the desk of a run; closes store and workers at the end.
@@ -47,9 +62,9 @@ def desk_for(opened: Opened, settings: Settings, listener: Listener = ignore) ->
     """
     plan = opened.plan
     if plan.output.path:
-        require_ours(plan.folder / plan.output.path)
+        recover(plan.folder / plan.output.path)
     written = str(plan.folder / plan.run.cache) if plan.run.cache else ""
-    store = open_store(default_root(settings.cache_dir or written, os.environ, Path.cwd()))
+    store = opened_store(default_root(settings.cache_dir or written, os.environ, Path.cwd()))
     executor = opened.registry.executor_named(plan.run.executor)(WORKER, plan.run.workers)
     try:
         with store.lease():
@@ -63,11 +78,25 @@ def desk_for(opened: Opened, settings: Settings, listener: Listener = ignore) ->
                 runtime=runtime_fingerprint(),
                 machine=machine_fingerprint(),
                 listener=listener,
+                origins=prepared.origins,
             )
             yield desk, prepared
     finally:
         executor.close()
         store.close()
+
+
+def delivered(desk: Desk, report: Report, prepared: Prepared, settings: Settings) -> Report:
+    """Delivers what a report chose; where that breaks, the report says so, and is written beside the output path."""
+    try:
+        return deliver(desk, report, prepared.source, prepared.revision, ship_closest=settings.ship_closest)
+    except Exception as error:  # the boundary of a run: what was found out is not lost
+        desk.log.debug("the model could not be written", exc_info=True)
+        chosen = tuple(replace(choice, path="") for choice in report.chosen)
+        report = replace(report, status=Status.FAILED, why=f"not written: {broken(error).reason}", chosen=chosen)
+    with suppress(OSError):
+        deliver(desk, report, prepared.source, prepared.revision, ship_closest=False)
+    return report
 
 
 def run_workflow(
@@ -79,7 +108,6 @@ def run_workflow(
         InputError: what is wrong with the workflow or what it names; nothing ran.
     """
     with desk_for(opened, settings, listener) as (desk, prepared):
-        report = run(desk, prepared.source)
-        report = deliver(desk, report, prepared.source, prepared.revision, ship_closest=settings.ship_closest)
+        report = delivered(desk, run(desk, prepared.source), prepared, settings)
         best = desk.store.open(report.chosen[0].digest) if report.chosen else None
         return report, best, opened.plan.target

@@ -65,7 +65,14 @@ def run_step(desk: Desk, source: Artifact, step: RecipeStep, trial: int) -> Resu
             return result
         needed[name] = result.artifact.digest
     task = step_task(desk, source.digest, step, kind, needed)
-    return _cached(desk, task, step, kind, trial) or _fresh(desk, task, step, kind, trial)
+    key = key_of(ingredients_of(desk, task, kind))
+    with desk.flights.of(key):
+        if failed := desk.flights.failure(key):
+            return replace(failed, step=step.name)
+        result = _cached(desk, key, step, trial) or _fresh(desk, task, step, kind, trial)
+        if isinstance(result, Failed):
+            desk.flights.note(key, result)
+        return result
 
 
 def step_task(desk: Desk, source: str, step: RecipeStep, kind: type[AnyPass], needed: Mapping[str, str]) -> StepTask:
@@ -95,8 +102,7 @@ def ingredients_of(desk: Desk, task: StepTask, kind: type[AnyPass]) -> JsonObjec
     return step_ingredients(task, kind, desk.machine)
 
 
-def _cached(desk: Desk, task: StepTask, step: RecipeStep, kind: type[AnyPass], trial: int) -> Result | None:
-    key = key_of(ingredients_of(desk, task, kind))
+def _cached(desk: Desk, key: str, step: RecipeStep, trial: int) -> Result | None:
     record = desk.store.lookup(key)
     if isinstance(record, Absent):
         return None
@@ -146,7 +152,7 @@ def _result(
             desk.store.record(key_of(ingredients), {"refused": answer["reason"], **shared})
             return Refused(str(answer["reason"]), step.name)
         case _:
-            failed = read_failure(answer, step.name)
+            failed = read_failure(answer, step.name, desk.origins)
             note: JsonObject = {"reason": failed.reason, "log": failed.log, **shared}
             desk.store.record(f"failed/{key_of(ingredients)}", note)
             return failed

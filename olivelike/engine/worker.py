@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import cast
 
 from olivelike.contracts.artifact import MANIFEST_NAME, Artifact, Manifest
@@ -61,8 +60,8 @@ def _step(task: StepTask) -> JsonObject:
     reasons = work.refuses(source, config, task.target)
     if reasons:
         return {"outcome": "refused", "reason": "; ".join(f"OL301 {task.pass_name}: {reason}" for reason in reasons)}
-    with store.scratch() as out, TemporaryDirectory(prefix="olivelike-") as scratch:
-        manifest = _filled(work, source, out, config, PassDesk(task, store, Path(scratch)))
+    with store.scratch() as out, store.scratch() as scratch:
+        manifest = _filled(work, source, out, config, PassDesk(task, store, scratch))
         verify(kind, task, source, Artifact(out, manifest, ""), store)
         manifest.write(out)
         return {"outcome": "made", "artifact": store.publish(out).digest}
@@ -84,6 +83,9 @@ def _filled(work: AnyPass, source: Artifact, out: Path, config: PassConfig, cont
     if manifest.kind != type(work).produces:
         claim = f"{name} produces {type(work).produces}, but returned {manifest.kind}"
         raise fail(StepError, "OL303", claim, hint=f"tell the author of {name}")
+    if not manifest.parts:
+        claim = f"{name} returned a Manifest without parts: it names no file"
+        raise fail(StepError, "OL303", claim, hint=f"tell the author of {name}")
     named = [*manifest.parts.values(), *manifest.companions, *manifest.custom_operators]
     missing = [file for file in named if not (out / file).is_file()]
     if missing or (out / MANIFEST_NAME).exists():
@@ -102,8 +104,8 @@ def _measure(task: MeasureTask) -> JsonObject:
     config = kind.config.model_validate(dict(task.config))
     candidate = store.open(task.candidate)
     reference = candidate if task.reference == task.candidate else store.open(task.reference)
-    with TemporaryDirectory(prefix="olivelike-") as room:
-        context = MeasureDesk(task, store, Path(room), config)
+    with store.scratch() as room:
+        context = MeasureDesk(task, store, room, config)
         values = kind().measure(candidate, reference, config, context)
     measured: JsonObject = {name: value.to_json() for name, value in values.items() if isinstance(value, Measurement)}
     undefined: JsonObject = {name: value.reason for name, value in values.items() if isinstance(value, Undefined)}

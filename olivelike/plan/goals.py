@@ -17,6 +17,8 @@ from olivelike.workflow.diagnose import config_problems
 from olivelike.workflow.schema import Amount, ConstraintSection, MetricSection, Workflow
 
 SECONDS = {"ms": 1e-3, "s": 1.0}
+WRITTEN_UNITS = {"ms": "ms", "s": "s", "bytes": "B"}
+"""Units that a bound has to name, as a workflow file writes them."""
 
 
 def resolve_metrics(
@@ -174,7 +176,12 @@ def _check_rule(rule: Rule, amount: Amount, spec: ValueSpec, path: KeyPath, find
 
 
 def _in_unit(amount: Amount, spec: ValueSpec, path: KeyPath, findings: Findings) -> float:
-    if amount.relative or not amount.unit or amount.unit == spec.unit:
+    if amount.relative or amount.unit == spec.unit:
+        return amount.value
+    if not amount.unit:
+        if spec.unit in WRITTEN_UNITS and amount.value:  # nothing is nothing in every unit
+            claim = f"{spec.name} is measured in {spec.unit}, got {amount.value:g} without a unit"
+            findings.add("OL105", claim, path, f"write the unit: {amount.value:g} {WRITTEN_UNITS[spec.unit]}")
         return amount.value
     if amount.unit in SECONDS and spec.unit in SECONDS:
         return amount.value * SECONDS[amount.unit] / SECONDS[spec.unit]

@@ -133,6 +133,7 @@ class Plan:
         space: the recipes that can be drawn.
         passes: every pass that a recipe may name, auxiliary ones included.
         baseline: `input`, `none`, or a step's name.
+        kinds: the kinds of artifact that recipes end in; empty text stands for that of the input.
         notes: what the user should know about how the workflow was read.
     """
 
@@ -151,6 +152,7 @@ class Plan:
     search: SearchSection
     output: OutputSection
     run: RunSection
+    kinds: tuple[str, ...] = ("",)
     notes: tuple[str, ...] = ()
 
     @property

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from olivelike.contracts.space import ForkSpace, StepSpace
 from olivelike.contracts.target import PROVIDERS, Target
 from olivelike.contracts.target import Provider as TargetProvider
 from olivelike.errors import InputError, Problem, nearest
@@ -12,10 +13,11 @@ from olivelike.plan.data import resolve_data
 from olivelike.plan.draw import TreeSpace
 from olivelike.plan.findings import Findings, Places
 from olivelike.plan.goals import resolve_constraints, resolve_metrics, resolve_objectives
+from olivelike.plan.kinds import deliverable, kinds_made, several
 from olivelike.plan.model import INPUT, NO_BASELINE, MetricPlan, ModelPlan, Plan
 from olivelike.plan.steps import Steps, resolve_steps
 from olivelike.registry import Registry
-from olivelike.workflow.schema import StepSection, TargetSection, Workflow
+from olivelike.workflow.schema import TargetSection, Workflow
 from olivelike.workflow.write import written
 
 
@@ -54,7 +56,9 @@ def resolve(
     space = TreeSpace(steps.tree, steps.complete)
     _check_strategy(workflow, registry, findings)
     _check_choices(workflow, steps, findings)
-    _check_baseline(workflow, metrics, findings)
+    _check_baseline(workflow, metrics, steps, findings)
+    kinds = kinds_made(steps.tree, steps.passes)
+    kind = deliverable(workflow.output.kind, kinds, findings)
     findings.raise_any()
     assert model is not None
     return Plan(
@@ -71,9 +75,10 @@ def resolve(
         passes=steps.passes,
         baseline=workflow.baseline,
         search=workflow.search,
-        output=workflow.output,
+        output=workflow.output.model_copy(update={"kind": kind}),
         run=workflow.run,
-        notes=_notes(workflow, metrics, space.count()),
+        kinds=kinds,
+        notes=_notes(workflow, metrics, space.count(), kinds),
     )
 
 
@@ -146,7 +151,7 @@ def _check_choices(workflow: Workflow, steps: Steps, findings: Findings) -> None
     findings.add("OL117", claim, ("passes",), "add constraints or objectives, or leave one value")
 
 
-def _check_baseline(workflow: Workflow, metrics: Sequence[MetricPlan], findings: Findings) -> None:
+def _check_baseline(workflow: Workflow, metrics: Sequence[MetricPlan], steps: Steps, findings: Findings) -> None:
     name = workflow.baseline
     if name == NO_BASELINE:
         for index, constraint in enumerate(workflow.constraints):
@@ -168,20 +173,21 @@ def _check_baseline(workflow: Workflow, metrics: Sequence[MetricPlan], findings:
             nearest(name, [INPUT, *names]),
         )
         return
-    for step in workflow.passes[: names.index(name) + 1]:
-        if _has_choice(step):
+    before = names[: names.index(name) + 1]
+    for step in steps.tree:
+        if step.name in before and _has_choice(step):
             claim = f"the baseline {name!r} stands at or behind a choice ({step.name})"
             findings.add(
                 "OL112", claim, ("baseline",), "a baseline is the same for all candidates: name an earlier step"
             )
 
 
-def _has_choice(step: StepSection) -> bool:
-    return bool(step.one_of) or any(isinstance(value, list | dict) for value in step.config.values())
+def _has_choice(step: StepSpace | ForkSpace) -> bool:
+    return isinstance(step, ForkSpace) or bool(step.free)
 
 
-def _notes(workflow: Workflow, metrics: Sequence[MetricPlan], count: int) -> tuple[str, ...]:
-    notes = []
+def _notes(workflow: Workflow, metrics: Sequence[MetricPlan], count: int, kinds: tuple[str, ...]) -> tuple[str, ...]:
+    notes = [text] if (text := several(workflow.output.kind, kinds)) else []
     if not workflow.passes:
         notes.append("the workflow has no passes: the model is only measured")
     if workflow.search.strategy == "grid" and count > workflow.search.max_trials:

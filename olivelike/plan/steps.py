@@ -8,6 +8,7 @@ import typing
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
+from itertools import islice, product
 
 from pydantic import BaseModel, TypeAdapter, ValidationError
 from pydantic.fields import FieldInfo
@@ -24,6 +25,9 @@ from olivelike.plan.model import DataPlan
 from olivelike.registry import Registry
 from olivelike.workflow.diagnose import config_problems
 from olivelike.workflow.schema import StepSection, Workflow
+
+MOST_WAYS = 1000
+"""So many combinations of one step's choices are looked at for one that holds together."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +99,7 @@ class _Builder:
         parameters = _Parameters(kind.config, (*path, step.pass_name), self.findings)
         fixed, free = parameters.split(step.config)
         self.choices += [f"{step.name}.{name}" for name in free]
-        self._check_references(kind.config, {**fixed}, (*path, step.pass_name))
+        self._check_references(kind.config, fixed, free, (*path, step.pass_name))
         yield StepSpace(step.name, step.pass_name, fixed, free, dict(step.when), step.verify, step.limits)
 
     def _use(self, name: str, kind: type[AnyPass]) -> None:
@@ -112,21 +116,24 @@ class _Builder:
                     claim = f"no alternative of {fork!r} holds a step called {name!r}"
                     self.findings.add("OL108", claim, (*path, "when", fork), nearest(name, forks[fork]))
 
-    def _check_references(self, config: type[BaseModel], values: Mapping[str, Json], path: KeyPath) -> None:
+    def _check_references(
+        self, config: type[BaseModel], fixed: Mapping[str, Json], free: Mapping[str, Domain], path: KeyPath
+    ) -> None:
         for name, info in config.model_fields.items():
             if not any(isinstance(mark, RefersTo) for mark in info.metadata):
                 continue
-            value = values.get(name)
-            if value is None and info.is_required():
-                continue
-            if isinstance(value, str) and value not in self.workflow.data:
-                hint = nearest(value, self.workflow.data)
-                self.findings.add("OL108", f"no data entry is called {value!r}", (*path, name), hint)
-            elif (
-                isinstance(value, str) and (entry := self.data.get(value)) and not allows(entry, "calibration", "train")
-            ):
-                claim = f"data entry {value!r} is for {', '.join(entry.spec.use)}, not for calibration"
-                self.findings.add("OL112", claim, (*path, name), "use another entry, or add calibration to its use")
+            domain = free.get(name)
+            for value in domain.values if isinstance(domain, Choice) else (fixed.get(name),):
+                if isinstance(value, str):
+                    self._check_reference(value, (*path, name))
+
+    def _check_reference(self, value: str, path: KeyPath) -> None:
+        if value not in self.workflow.data:
+            hint = nearest(value, self.workflow.data)
+            self.findings.add("OL108", f"no data entry is called {value!r}", path, hint)
+        elif (entry := self.data.get(value)) and not allows(entry, "calibration", "train"):
+            claim = f"data entry {value!r} is for {', '.join(entry.spec.use)}, not for calibration"
+            self.findings.add("OL112", claim, path, "use another entry, or add calibration to its use")
 
 
 @dataclass
@@ -156,6 +163,7 @@ class _Parameters:
             self._check_whole(fixed)
         else:
             self._check_required({**fixed, **free})
+            self._check_some(fixed, free)
         return fixed, free
 
     def _domain(self, name: str, value: Json, info: FieldInfo) -> Domain | _Fixed:
@@ -209,6 +217,23 @@ class _Parameters:
         except ValidationError as error:
             for path, code, claim, hint in config_problems(error, self.config):
                 self.findings.add("OL307" if code == "OL105" and not path else code, claim, (*self.path, *path), hint)
+
+    def _check_some(self, fixed: Mapping[str, Json], free: Mapping[str, Domain]) -> None:
+        """Checks that some choice holds together; where only some do not, their trials say so and the search goes on."""
+        if any(isinstance(domain, Range) for domain in free.values()):
+            return
+        ways = product(*(domain.values for domain in free.values() if isinstance(domain, Choice)))
+        wrong = ValidationError.from_exception_data(self.config.__name__, [])
+        for values in islice(ways, MOST_WAYS):
+            try:
+                self.config.model_validate({**fixed, **dict(zip(free, values, strict=True))})
+            except ValidationError as error:
+                wrong = error
+            else:
+                return
+        for path, code, claim, hint in config_problems(wrong, self.config):
+            if code == "OL105" and not path:
+                self.findings.add("OL307", f"no choice holds together: {claim}", self.path, hint)
 
     def _check_required(self, given: Mapping[str, object]) -> None:
         for name, info in self.config.model_fields.items():

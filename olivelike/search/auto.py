@@ -14,6 +14,7 @@ class Auto(Strategy):
     def __init__(self, space: RecipeSpace, seed: int, objectives: int, budget: int) -> None:
         kind: type[Strategy] = Grid if 0 <= space.count() <= budget else Tpe
         self._inner = kind(space, seed, objectives, budget)
+        self.learns = self._inner.learns
 
     def ask(self) -> Recipe | Exhausted:
         """Returns what the strategy taken proposes."""

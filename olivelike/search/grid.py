@@ -14,6 +14,8 @@ class Grid(Strategy):
         InputError: OL114, a range is continuous.
     """
 
+    learns = False
+
     def __init__(self, space: RecipeSpace, seed: int, objectives: int, budget: int) -> None:
         if space.count() < 0:
             claim = "the strategy grid cannot go through a continuous range"

@@ -14,6 +14,8 @@ class Random(Strategy):
     proposed, not with the space.
     """
 
+    learns = False
+
     def __init__(self, space: RecipeSpace, seed: int, objectives: int, budget: int) -> None:
         self._unseen = Unseen(space, seed)
 

@@ -10,6 +10,8 @@ from olivelike.search.answers import FirstAnswers
 class Single(Strategy):
     """Proposes the recipe of all first values and first alternatives, and nothing else."""
 
+    learns = False
+
     def __init__(self, space: RecipeSpace, seed: int, objectives: int, budget: int) -> None:
         self._left = [space.draw(FirstAnswers())]
 

@@ -80,6 +80,8 @@ def _text(path: Path) -> str:
         line = error.object.count(b"\n", 0, error.start) + 1
         claim = f"is not UTF-8 (byte {error.object[error.start]:#04x})"
         raise _refused(claim, f"{path}:{line}", "save it as UTF-8") from error
+    except IsADirectoryError as error:
+        raise _refused("is a folder, not a table", str(path), "name the file in it") from error
     except OSError as error:
         raise _refused(f"cannot be read: {error}", str(path), "check the path") from error
 

@@ -55,6 +55,8 @@ def unreadable(path: Path, error: Exception, kind: str) -> OlivelikeError:
     """Returns the error for a NumPy file that cannot be read; `kind` says what it should be."""
     if isinstance(error, FileNotFoundError):
         return fail(InputError, "OL205", "is missing", place=str(path), hint="check the path")
+    if path.is_dir():
+        return fail(InputError, "OL205", f"is a folder, not a {kind}", place=str(path), hint="name the file in it")
     if "Object arrays" in str(error) or _is_pickle(path):
         hint = "save numbers or strings of fixed width (`array.astype(str)`), not objects"
         return fail(

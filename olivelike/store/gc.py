@@ -12,10 +12,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from olivelike.owner import Life
 from olivelike.store.inventory import Inventory
 from olivelike.store.layout import Layout, entries, made_key, step_outputs
 from olivelike.store.manifests import TOUCH_EVERY
-from olivelike.store.owner import Life
 from olivelike.store.place import remove_tree
 from olivelike.store.port import Swept
 from olivelike.store.staging import owner_of

@@ -12,13 +12,15 @@ from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from pathlib import Path
 
-from olivelike.contracts.data import DataSpec
+from pydantic import BaseModel
+
+from olivelike.contracts.data import DataSpec, RefersTo
 from olivelike.contracts.metric import AnyMetric
 from olivelike.contracts.passes import AnyPass, Reads
 from olivelike.contracts.task import MeasureTask, StepTask
-from olivelike.digest import JsonObject, digest_file, digest_json
+from olivelike.digest import Json, JsonObject, digest_file, digest_json
 
-STEP_FORMAT = 1
+STEP_FORMAT = 2
 MEASURE_FORMAT = 2
 ENGINE = "olivelike"
 IMPORT = re.compile(r"^[ \t]*import[ \t]+([\w., \t]+)", re.MULTILINE)
@@ -46,7 +48,7 @@ def step_ingredients(task: StepTask, kind: type[AnyPass], machine: JsonObject) -
         "pass": task.pass_name,
         "version": kind.version,
         "code": source_digest(kind.__module__),
-        "config": dict(task.config),
+        "config": _without_names(kind.config, task.config, task.data),
         "source": task.source,
         "needed": dict(task.needed),
         "data": _data(task.data),
@@ -73,11 +75,11 @@ def measure_ingredients(
         "metric": task.metric,
         "version": kind.version,
         "code": source_digest(kind.__module__),
-        "config": dict(task.config),
+        "config": _without_places(dict(task.config), task.scripts),
         "candidate": task.candidate,
         "reference": task.reference,
         "data": _data(task.data),
-        "scripts": dict(task.scripts),
+        "scripts": sorted(set(task.scripts.values())),
         "target": task.target.to_json() if runtime else {},
         "runtime": runtime,
         "machine": machine,
@@ -155,8 +157,31 @@ def _version(distribution: str) -> str:
         return "not installed"
 
 
-def _data(data: Mapping[str, DataSpec]) -> JsonObject:
-    return {name: spec.to_json() for name, spec in data.items()}
+def _data(data: Mapping[str, DataSpec]) -> list[Json]:
+    """Returns the entries without their names: a renamed entry is the same data."""
+    found: list[Json] = [spec.essence() for spec in data.values()]
+    return sorted(found, key=digest_json)
+
+
+def _without_names(kind: type[BaseModel], config: Mapping[str, Json], data: Mapping[str, DataSpec]) -> JsonObject:
+    """Returns a pass's configuration with what stands behind the name of a data entry in the place of that name."""
+    found = dict(config)
+    for name, info in kind.model_fields.items():
+        entry = config.get(name)
+        if any(isinstance(mark, RefersTo) for mark in info.metadata) and isinstance(entry, str) and entry in data:
+            found[name] = data[entry].essence()
+    return found
+
+
+def _without_places(value: JsonObject, scripts: Mapping[str, str]) -> JsonObject:
+    """Returns a metric's configuration with a script's digest in the place of its path."""
+    found: JsonObject = {}
+    for name, item in value.items():
+        if isinstance(item, dict):
+            found[name] = _without_places(item, scripts)
+        else:
+            found[name] = scripts[item] if name == "script" and isinstance(item, str) and item in scripts else item
+    return found
 
 
 def _shown(value: object) -> str:

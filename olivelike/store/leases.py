@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from olivelike.digest import canonical_json
-from olivelike.store.owner import Life, Owner
+from olivelike.owner import Life, Owner
 from olivelike.store.place import remove_file
 from olivelike.store.port import Clock
 from olivelike.store.staging import Staging

@@ -10,6 +10,7 @@ from pathlib import Path
 from olivelike.contracts.artifact import MANIFEST_NAME, Artifact, Manifest
 from olivelike.digest import JsonObject
 from olivelike.errors import StoreError, fail
+from olivelike.owner import Owner
 from olivelike.store.export import export_files
 from olivelike.store.gc import collect
 from olivelike.store.intake import keep, names_to_publish, take
@@ -17,7 +18,6 @@ from olivelike.store.inventory import Inventory, refuse_unusable
 from olivelike.store.layout import FOLDERS, Layout, made_key, prepare
 from olivelike.store.listing import entries_of
 from olivelike.store.opening import inventory_of, is_complete, refuse_incomplete
-from olivelike.store.owner import Owner
 from olivelike.store.place import remove_tree
 from olivelike.store.port import STEP_PREFIX, Absent, Clock, Entry, Store, Swept, Verdict
 from olivelike.store.verify import check

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from olivelike.store.owner import Owner
+from olivelike.owner import Owner
 
 
 class Staging:

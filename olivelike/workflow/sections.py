@@ -57,7 +57,7 @@ class ModelSection(OpenSection):
     revision: str = ""
     task: Annotated[str, NotBuilt] = ""
     load: Annotated[dict[str, JsonValue], NotBuilt] = Field(default={})
-    io: dict[str, JsonValue] = Field(default={})
+    io: Annotated[dict[str, JsonValue], NotBuilt] = Field(default={})
     example_inputs: Annotated[JsonValue, NotBuilt] = ""
     adapters: Annotated[dict[str, JsonValue], NotBuilt] = Field(default={})
     parts: Annotated[dict[str, JsonValue], NotBuilt] = Field(default={})

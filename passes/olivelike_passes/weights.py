@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from olivelike.errors import RefusedError, fail
 from olivelike.onnxfile.walk import graphs
 from olivelike_passes.header import replace_all
 
@@ -53,6 +54,21 @@ def replaceable_weights(model: ModelProto) -> frozenset[str]:
     if model.ir_version < FREE_WEIGHTS_IR:
         return frozenset()
     return frozenset(t.name for t in model.graph.initializer) & frozenset(entry.name for entry in model.graph.input)
+
+
+def refuse_unless_finite(model: ModelProto) -> None:
+    """Refuses a model with a weight that holds NaN or an infinity, from which no scale can be taken.
+
+    Raises:
+        RefusedError: OL301, with the weight's name.
+    """
+    import numpy as np
+    from onnx import TensorProto, numpy_helper
+
+    for tensor in model.graph.initializer:
+        if tensor.data_type == TensorProto.FLOAT and not np.isfinite(numpy_helper.to_array(tensor)).all():
+            claim = f"the weight {tensor.name!r} holds NaN or an infinity, from which no scale can be taken"
+            raise fail(RefusedError, "OL301", claim, hint="mend the model where it was trained")
 
 
 def float_constants(model: ModelProto) -> frozenset[str]:

@@ -22,7 +22,9 @@ LOCK = Lock(
     output="3" * 64,
     versions={"onnx": "1.0"},
     machine={"cpu": "x"},
+    files=("model.onnx",),
 )
+WITHOUT_A_WORKFLOW = json.dumps({**LOCK.to_json(), "workflow": None})
 
 
 def test_a_lock_reads_back_equal(tmp_path: Path) -> None:
@@ -31,7 +33,9 @@ def test_a_lock_reads_back_equal(tmp_path: Path) -> None:
     assert read_lock(path) == LOCK
 
 
-@pytest.mark.parametrize("text", ["", "[]", "{}", '{"format": 2}', '{"format": 1, "steps": 5}', "\ufffd"])
+@pytest.mark.parametrize(
+    "text", ["", "[]", "{}", WITHOUT_A_WORKFLOW, '{"format": 2}', '{"format": 1, "steps": 5}', "\ufffd"]
+)
 def test_what_is_no_lock_is_refused_by_name(tmp_path: Path, text: str) -> None:
     path = tmp_path / "lock.json"
     path.write_text(text, encoding="utf-8")

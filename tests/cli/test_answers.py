@@ -70,6 +70,7 @@ GOLDEN = {
             "why": "text",
         }
     ],
+    "search": {"stopped_by": "all_tried", "tried": 3, "of": 3},
     "cost": {
         "seconds": "number",
         "steps_run": 2,
@@ -183,10 +184,25 @@ def test_explain_says_which_parameter_makes_a_step_miss(command: Command, folder
 def test_apply_makes_a_bundle_or_a_file(command: Command, folder: Path) -> None:
     ended = command("apply", "dynamic_quant", "model.onnx", "-o", "small.onnx", "per_channel=true", "--json")
     assert ended.code == 0, ended.err
-    assert json.loads(ended.out)["chosen"][0]["files"] == ["small.onnx"]
+    [chosen] = json.loads(ended.out)["chosen"]
+    assert (chosen["path"], chosen["files"]) == (str(folder / "small.onnx"), ["small.onnx"])
     assert (folder / "small.onnx").stat().st_size < (folder / "model.onnx").stat().st_size
     assert command("apply", "simplify", "model.onnx", "-o", "bundle").code == 0
     assert (folder / "bundle" / "olivelike.lock.json").is_file()
+
+
+def test_apply_replaces_a_file_only_on_request_and_its_input_never(command: Command, folder: Path) -> None:
+    before = (folder / "model.onnx").read_bytes()
+    (folder / "x.onnx").write_text("mine")
+    ended = command("apply", "dynamic_quant", "model.onnx", "-o", "x.onnx")
+    assert (ended.code, "OL116" in ended.err, (folder / "x.onnx").read_text()) == (2, True, "mine")
+    for flags in ((), ("--force",)):
+        ended = command("apply", "dynamic_quant", "model.onnx", "-o", "model.onnx", *flags)
+        assert (ended.code, "OL116" in ended.err) == (2, True), ended.err
+    assert (folder / "model.onnx").read_bytes() == before
+    ended = command("apply", "dynamic_quant", "model.onnx", "-o", "x.onnx", "--force")
+    assert (ended.code, "written to" in ended.out, "x.onnx" in ended.out) == (0, True, True), ended.err
+    assert command("apply", "simplify", "model.onnx", "-o", "bundle", "--force").code == 2
 
 
 def test_apply_calibrates_on_the_data_it_is_given(command: Command, folder: Path) -> None:
@@ -209,6 +225,46 @@ def test_a_rebuild_from_the_lock_gives_the_same_bytes(command: Command, folder: 
     ended = command("run", "--locked", "out/olivelike.lock.json", "-o", "again", "--cache-dir", "fresh")
     assert (ended.code, "nothing differs from the lock" in ended.out) == (0, True), ended.out + ended.err
     assert (folder / "again" / "model.onnx").read_bytes() == (folder / "out" / "model.onnx").read_bytes()
+
+
+def test_what_does_not_apply_to_a_rebuild_is_refused(command: Command, folder: Path) -> None:
+    command("run", "workflow.yaml")
+    lock = ("--locked", "out/olivelike.lock.json")
+    for arguments in (("search.max_trials=1",), ("workflow.yaml", "search.max_trials=1"), ("--ship-closest",)):
+        ended = command("run", *arguments, *lock)
+        assert (ended.code, "OL115" in ended.err) == (2, True), ended.err
+    del folder
+
+
+def test_a_moved_bundle_is_rebuilt_with_the_workflow_s_file_and_without_data_that_its_recipe_does_not_read(
+    command: Command, folder: Path
+) -> None:
+    command("run", "workflow.yaml")
+    (folder / "far").mkdir()
+    (folder / "out").replace(folder / "far" / "away")
+    (folder / "test.npz").unlink()
+    lock = "far/away/olivelike.lock.json"
+    ended = command("run", "--locked", lock)
+    assert (ended.code, f"olivelike run WORKFLOW --locked {lock}" in ended.err) == (2, True), ended.err
+    ended = command("run", "workflow.yaml", "--locked", lock)
+    assert (ended.code, "nothing differs from the lock" in ended.out) == (0, True), ended.err
+
+
+def test_a_rebuild_that_gives_another_model_is_exit_5_and_writes_none(command: Command, folder: Path) -> None:
+    command("run", "workflow.yaml")
+    lock = folder / "out" / "olivelike.lock.json"
+    lock.write_text(json.dumps({**json.loads(lock.read_text()), "output": "sha256:" + "0" * 64}))
+    ended = command("run", "--locked", str(lock), "-o", "again", "--json")
+    answer = json.loads(ended.out)
+    assert (ended.code, answer["status"], answer["chosen"][0]["path"]) == (5, "failed", None)
+    assert any("the model differs" in line for line in answer["differences"])
+    assert not (folder / "again").exists()
+
+
+def test_the_output_flag_goes_before_the_workflow_s_output_path(command: Command, folder: Path) -> None:
+    assert command("run", "workflow.yaml", "-o", "my folder: new").code == 0
+    assert (folder / "my folder: new" / "model.onnx").is_file()
+    assert not (folder / "out").exists()
 
 
 def test_passes_and_metrics_are_listed_and_described(command: Command) -> None:

@@ -141,12 +141,69 @@ def test_labels_that_do_not_fit_are_named(command: Command, folder: Path, labels
     assert code in ended.err
 
 
+def test_a_folder_given_as_a_data_file_is_exit_2(command: Command, folder: Path) -> None:
+    (folder / "folder").mkdir()
+    (folder / "folder" / "x.bin").write_bytes(b"x")
+    for reader in ("npz", "csv"):
+        (folder / "workflow.yaml").write_text(WORKFLOW.replace("npz: test.npz", f"{reader}: folder"))
+        ended = command("run", "workflow.yaml")
+        assert (ended.code, "OL205" in ended.err, "is a folder" in ended.err) == (2, True, True), ended.err
+
+
+def test_a_mistake_in_the_user_s_python_names_the_user_s_own_file(command: Command, folder: Path) -> None:
+    (folder / "user.py").write_text("def load():\n    raise ValueError('planted')\n")
+    text = WORKFLOW.replace("{npz: test.npz, labels: labels,", "{script: user.py, call: load, labels: labels,")
+    (folder / "workflow.yaml").write_text(text)
+    ended = command("run", "workflow.yaml")
+    assert (ended.code, "OL209" in ended.err, "user.py:2" in ended.err) == (2, True, True), ended.err
+    assert "trees" not in ended.err
+
+
 def test_nan_in_the_data_is_named_with_its_column(command: Command, folder: Path) -> None:
     features = np.zeros((64, 16), "float32")
     features[5, 3] = np.nan
     np.savez(folder / "test.npz", x=features, labels=np.zeros(64, "int64"))
     ended = command("run", "workflow.yaml")
     assert (ended.code, "OL208" in ended.err) == (2, True), (ended.out, ended.err)
+
+
+BOTH = pytest.mark.parametrize("name", ["run", "validate"])
+
+
+@BOTH
+def test_run_and_validate_say_everything_that_is_wrong_at_once(command: Command, folder: Path, name: str) -> None:
+    (folder / "out").mkdir()
+    (folder / "out" / "notes.txt").write_text("mine")
+    np.savez(folder / "test.npz", x=np.zeros((64, 9), "float32"), labels=np.zeros(64, "int64"))
+    (folder / "workflow.yaml").write_text(WORKFLOW.replace("[cpu]", "[cuda]"))
+    ended = command(name, "workflow.yaml")
+    assert ended.code == 2
+    assert {"OL116", "OL206", "OL210"} <= {line.partition(" ")[0].strip(":") for line in ended.err.splitlines()}
+    assert not (folder / "cache" / "blobs").exists() or not any((folder / "cache" / "blobs").iterdir())
+
+
+@BOTH
+def test_an_output_path_below_a_file_is_exit_2(command: Command, folder: Path, name: str) -> None:
+    (folder / "workflow.yaml").write_text(WORKFLOW.replace("path: out", "path: test.npz/out"))
+    ended = command(name, "workflow.yaml")
+    assert (ended.code, "OL116" in ended.err, "test.npz is a file" in ended.err) == (2, True, True), ended.err
+
+
+@BOTH
+def test_a_model_that_nothing_captures_is_exit_2(command: Command, folder: Path, name: str) -> None:
+    from tests.engine.test_run import hugging_face_folder
+
+    hugging_face_folder(folder / "hf")
+    (folder / "workflow.yaml").write_text(WORKFLOW.replace("path: model.onnx", "path: hf"))
+    ended = command(name, "workflow.yaml")
+    assert (ended.code, "OL112" in ended.err, "cannot be measured" in ended.err) == (2, True, True), ended.err
+
+
+@pytest.mark.parametrize("arguments", [["run", "workflow.yaml"], ["cache", "ls"], ["plan", "workflow.yaml"]])
+def test_a_cache_that_cannot_be_used_is_exit_2(command: Command, folder: Path, arguments: list[str]) -> None:
+    ended = command(*arguments, "--cache-dir", "workflow.yaml")
+    assert (ended.code, "OL401" in ended.err) == (2, True), ended.err
+    del folder
 
 
 def test_an_override_that_fits_nothing_is_exit_2(command: Command, folder: Path) -> None:

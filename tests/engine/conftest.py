@@ -40,6 +40,15 @@ class ReturnsNothing(Pass[Nothing]):
         return None
 
 
+class NamesNoPart(Pass[Nothing]):
+    """Returns a manifest without parts."""
+
+    name, config = "names_no_part", Nothing
+
+    def run(self, source, out, config, context):
+        return Manifest("onnx")
+
+
 class WritesGarbage(Pass[Nothing]):
     """Writes an invalid graph."""
 
@@ -105,6 +114,18 @@ class Dies(Pass[Nothing]):
         os.kill(os.getpid(), 9)
 
 
+class NeedsNobodyKnowsWhat(Pass[Nothing]):
+    """Breaks in the engine's own process, where auxiliary steps are asked for."""
+
+    name, config = "needs_nobody_knows_what", Nothing
+
+    def needs(self, config):
+        raise KeyError("the planted error in the engine")
+
+    def run(self, source, out, config, context):
+        raise AssertionError("never run")
+
+
 class Refuses(Pass[Nothing]):
     """Refuses everything."""
 
@@ -154,12 +175,14 @@ PLUGIN = Plugin(
     passes={
         "captures": "bad_passes:Captures",
         "raises": "bad_passes:Raises",
+        "names_no_part": "bad_passes:NamesNoPart",
         "returns_nothing": "bad_passes:ReturnsNothing",
         "writes_garbage": "bad_passes:WritesGarbage",
         "forgets_the_file": "bad_passes:ForgetsTheFile",
         "explodes": "bad_passes:Explodes",
         "lies": "bad_passes:Lies",
         "dies": "bad_passes:Dies",
+        "needs_nobody_knows_what": "bad_passes:NeedsNobodyKnowsWhat",
         "refuses_all": "bad_passes:Refuses",
     }
 )

@@ -13,7 +13,9 @@ import pytest
 from onnx import numpy_helper
 
 import olivelike
+from olivelike.contracts.outcome import Failed
 from olivelike.digest import Json
+from olivelike.engine.events import Event, TrialEnded
 from olivelike.engine.opened import open_workflow
 from olivelike.errors import InputError
 
@@ -162,6 +164,11 @@ def test_the_pareto_set_is_written_side_by_side(job: Job, tmp_path: Path) -> Non
     folders = {Path(choice.path) for choice in report.contract.chosen}
     assert len(folders) == len(report.contract.chosen) >= 2
     assert all((folder / "model.onnx").is_file() for folder in folders)
+    assert {"README.md", "report.json", "olivelike.lock.json"} <= {path.name for path in (tmp_path / "out").iterdir()}
+    run(job)  # the bundle of several models is known for ours, and is replaced
+    (folders.pop() / "notes.txt").write_text("mine")
+    with pytest.raises(InputError, match=r"OL116.*/?notes\.txt"):
+        run(job)
 
 
 @pytest.mark.parametrize(
@@ -169,6 +176,7 @@ def test_the_pareto_set_is_written_side_by_side(job: Job, tmp_path: Path) -> Non
     [
         ("raises", "OL302"),
         ("returns_nothing", "OL303"),
+        ("names_no_part", "OL303"),
         ("writes_garbage", "OL304"),
         ("forgets_the_file", "OL303"),
         ("explodes", "OL305"),
@@ -257,6 +265,20 @@ def test_a_model_can_be_rebuilt_from_its_lock_to_the_same_bytes(job: Job, tmp_pa
     assert (tmp_path / "again" / "model.onnx").read_bytes() == (tmp_path / "out" / "model.onnx").read_bytes()
 
 
+def test_a_model_can_be_rebuilt_from_the_lock_of_several(job: Job, tmp_path: Path) -> None:
+    from olivelike.engine.rebuild import rebuild
+    from olivelike.engine.session import Settings
+
+    data = Path(str(cast("Job", cast("Job", job["data"])["test"])["npz"]))
+    job["data"] = {"test": {"npz": data.name, "labels": "labels"}}
+    job["model"] = {"path": "model.onnx"}
+    job["output"] = {"path": "out", "keep": "all"}
+    (data.parent / "w.json").write_text(json.dumps(job))
+    olivelike.run(data.parent / "w.json")
+    for lock in (data.parent / "out").rglob("olivelike.lock.json"):
+        assert rebuild(lock, None, "", Settings()).differences == (), lock
+
+
 def test_a_rebuild_says_what_differs(job: Job, tmp_path: Path) -> None:
     from olivelike.engine.rebuild import rebuild
     from olivelike.engine.session import Settings
@@ -310,6 +332,27 @@ def test_an_input_that_cannot_be_measured_gives_way_to_what_the_first_capturing_
     assert any("the baseline is what captures makes" in note for note in report.contract.notes)
 
 
+def test_a_kind_that_nothing_makes_of_this_model_is_refused_before_any_work(job: Job) -> None:
+    job |= {"constraints": [], "objectives": [], "passes": [], "output": {"kind": "tflite"}}
+    with pytest.raises(InputError, match=r"OL112 output\.kind.*they make: onnx"):
+        run(job)
+
+
+@pytest.mark.usefixtures("bad_passes")
+def test_a_preview_knows_the_baseline_that_a_capturing_step_makes(job: Job, tmp_path: Path) -> None:
+    from olivelike.engine.preview import preview
+    from olivelike.engine.session import Settings, desk_for
+
+    job["model"] = {"path": str(hugging_face_folder(tmp_path / "hf"))}
+    job["passes"] = [{"captures": {}}, *cast("list[Json]", job["passes"])]
+    run(job)
+    with desk_for(open_workflow(job), Settings()) as (desk, prepared):
+        found = preview(desk, prepared.source)
+    assert found.recipes[0].recipe.steps[0].name == "captures"
+    assert {look.found.value for look in found.recipes[0].measurements} == {"hit"}
+    assert any("the baseline is what captures makes" in note for note in found.notes)
+
+
 def test_an_input_that_no_step_captures_is_refused_with_its_kind(job: Job, tmp_path: Path) -> None:
     job["model"] = {"path": str(hugging_face_folder(tmp_path / "hf"))}
     with pytest.raises(InputError, match="kind hf, which cannot be measured"):
@@ -325,10 +368,92 @@ def test_every_strategy_ends_in_a_model_that_holds(job: Job, strategy: str) -> N
     assert len(steps) == len(set(steps)) == (1 if strategy == "single" else 3)
 
 
-def test_a_search_without_improvement_stops(job: Job) -> None:
+@pytest.mark.parametrize("workers", [1, 3])
+def test_a_search_without_improvement_stops_after_the_same_trial_whatever_the_workers(job: Job, workers: int) -> None:
     job["search"] = {"no_improvement": 1}
     job["passes"] = [{"name": "quantize", "one_of": [{"dynamic_quant": {}}, "none", {"float16": {}}]}]
-    assert len(run(job).contract.trials) == 2
+    job["run"] = {**cast("Job", job["run"]), "executor": "process", "workers": workers}
+    report = run(job)
+    assert [trial.number for trial in report.contract.trials] == [0, 1]
+    assert report.to_json()["search"] == {"stopped_by": "no_improvement", "tried": 2, "of": 3}
+    assert "cut short by search.no_improvement: 2 of 3 recipes were tried" in report.contract.notes
+
+
+def test_the_number_of_workers_does_not_change_what_a_learning_strategy_proposes(job: Job, tmp_path: Path) -> None:
+    choices: Json = [True, False]
+    types: Json = ["int8", "uint8"]
+    job["passes"] = [{"dynamic_quant": {"per_channel": choices, "reduce_range": choices, "weight_type": types}}]
+    job["search"] = {"strategy": "tpe", "max_trials": 7}
+    proposed = []
+    for workers in (1, 3):
+        job["run"] = {"executor": "process", "workers": workers, "cache": str(tmp_path / f"cache-{workers}")}
+        report = run(job).contract
+        proposed.append([trial.recipe.key for trial in report.trials])
+        assert report.search.stopped_by.value == "max_trials"
+    assert proposed[0] == proposed[1]
+    assert len(proposed[0]) == 7
+
+
+def test_the_report_says_that_everything_was_tried(job: Job) -> None:
+    report = run(job)
+    assert report.to_json()["search"] == {"stopped_by": "all_tried", "tried": 3, "of": 3}
+    assert not any("cut short" in note for note in report.contract.notes)
+
+
+def test_a_search_cut_short_by_max_trials_says_how_much_was_not_tried(job: Job) -> None:
+    job["search"] = {"strategy": "random", "max_trials": 2}
+    report = run(job)
+    assert report.to_json()["search"] == {"stopped_by": "max_trials", "tried": 2, "of": 3}
+    assert "cut short by search.max_trials: 2 of 3 recipes were tried" in report.contract.notes
+
+
+@pytest.mark.usefixtures("bad_passes")
+def test_what_breaks_in_the_engine_fails_its_trial_alone(job: Job) -> None:
+    job["passes"] = [{"name": "try", "one_of": [{"needs_nobody_knows_what": {}}, {"dynamic_quant": {}}]}]
+    report = run(job)
+    broken, good = report.contract.trials
+    assert isinstance(broken.outcome, Failed)
+    assert "OL599 internal error: KeyError" in broken.outcome.reason
+    assert "in needs" in broken.outcome.log
+    assert (good.verdict.partition(":")[0], report.status) == ("chosen", "feasible")
+
+
+def test_a_run_that_breaks_reports_the_trials_that_had_ended(job: Job, tmp_path: Path) -> None:
+    def break_at_the_second(event: Event) -> None:
+        if isinstance(event, TrialEnded) and event.trial.number == 1:
+            raise RuntimeError("the planted error of a listener")
+
+    report = olivelike.run(job, listener=break_at_the_second)
+    assert (report.status, report.contract.status.exit_code) == ("failed", 5)
+    assert "OL599 internal error: RuntimeError: the planted error" in report.contract.why
+    written = json.loads((tmp_path / "out.report.json").read_text())
+    assert (written["status"], len(written["trials"])) == ("failed", 2)
+
+
+def test_a_model_that_cannot_be_written_is_reported_beside_the_output_path(
+    job: Job, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def no_space(path: Path, fill: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("olivelike.engine.deliver.put_in_place", no_space)
+    report = run(job)
+    assert (report.status, "No space left" in report.contract.why) == ("failed", True)
+    assert json.loads((tmp_path / "out.report.json").read_text())["chosen"][0]["path"] is None
+
+
+def test_a_step_that_two_trials_share_runs_once_with_two_workers(job: Job) -> None:
+    job["passes"] = [{"simplify": {}}, {"name": "quantize", "one_of": [{"dynamic_quant": {}}, {"float16": {}}]}]
+    job["run"] = {**cast("Job", job["run"]), "executor": "process", "workers": 2}
+    cost = run(job).contract.cost
+    assert (cost.steps_run, cost.steps_cached) == (3, 1)
+
+
+@pytest.mark.usefixtures("bad_passes")
+def test_a_step_that_failed_is_not_tried_again_by_the_next_trial_of_the_same_run(job: Job) -> None:
+    job["passes"] = [{"raises": {}}, {"name": "quantize", "one_of": [{"dynamic_quant": {}}, {"float16": {}}]}]
+    report = run(job)
+    assert (len(report.contract.trials), report.contract.cost.steps_run) == (2, 1)
 
 
 def test_a_target_that_is_not_present_is_built_for_and_never_run_on(job: Job) -> None:
@@ -337,6 +462,13 @@ def test_a_target_that_is_not_present_is_built_for_and_never_run_on(job: Job) ->
     assert report.status == "undecided"
     trial = report.contract.trials[0]
     assert "not present" in trial.outcome.unavailable["accuracy.top1"]  # type: ignore[union-attr]
+
+
+def test_a_pass_that_calibrates_runs_on_the_cpu_for_a_target_that_is_not_present(job: Job) -> None:
+    job["target"] = {"device": "npu", "providers": ["qnn"], "present": False}
+    job |= {"constraints": [], "objectives": [], "passes": [{"static_quant": {"data": "test"}}]}
+    report = run(job)
+    assert (report.status, report.best.recipe) == ("built", ("static_quant",)), report.contract.why
 
 
 def test_an_unavailable_metric_that_nothing_asks_for_rules_nobody_out(job: Job) -> None:

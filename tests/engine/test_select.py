@@ -1,6 +1,7 @@
 """Selection: constraints first, then objectives in order, then the smaller, the shorter, the canonical order."""
 
 import itertools
+from dataclasses import replace
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -117,6 +118,36 @@ def test_an_open_constraint_makes_the_run_undecided_and_not_infeasible() -> None
     strict = Constraint("latency.p50", Rule.AT_MOST, 5.0, False, "lower", "latency.p50 at_most 5")
     found = select([candidate(0, 0.5), base], base.metrics, [strict], [FAST], "onnx")
     assert found.status is Status.UNDECIDED
+
+
+def unsure(trial: int, ratio: float, *, size: int = 100) -> Candidate:
+    """A candidate of which it is open whether it loses a point of accuracy."""
+    sure = candidate(trial, ratio, size=size)
+    accuracy = replace(sure.metrics["accuracy.top1"], versus=Paired("difference", Interval(-0.005, -0.02, 0.01)))
+    return replace(sure, metrics={**sure.metrics, "accuracy.top1": accuracy})
+
+
+def test_a_candidate_that_would_win_and_is_undecided_makes_the_run_undecided() -> None:
+    base = baseline()
+    found = select([unsure(0, 0.5), candidate(1, 1.5), base], base.metrics, [ACCURATE], [FAST], "onnx")
+    assert (found.status, found.ranked[0].trial) == (Status.UNDECIDED, 0)
+    assert "trial 0 would win if it held every constraint, and is undecided: accuracy.top1 max_drop 0.01" in found.why
+
+
+def test_an_undecided_candidate_that_could_not_win_leaves_the_baseline_the_winner() -> None:
+    base = baseline()
+    found = select([unsure(0, 1.5), base], base.metrics, [ACCURATE], [FAST], "onnx")
+    assert (found.status, found.ranked[0].trial) == (Status.FEASIBLE, BASELINE)
+
+
+def test_an_undecided_candidate_does_not_take_the_place_of_one_that_holds_everything() -> None:
+    assert winner(unsure(0, 0.5), candidate(1, 0.7)) == 1
+
+
+def test_there_is_always_a_reason() -> None:
+    base = baseline()
+    found = select([candidate(0, 0.5)], base.metrics, [ACCURATE], [], "onnx")
+    assert (found.status, found.why) == (Status.FEASIBLE, "the only one that holds every constraint")
 
 
 def test_the_pareto_set_holds_what_no_other_beats_everywhere() -> None:

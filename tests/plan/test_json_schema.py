@@ -175,6 +175,7 @@ def test_what_the_shape_can_say_holds(schema: JsonObject, text: str) -> None:
         "model: {}",
         "model: {path: m, hub: n}",
         "model: {path: m, load: {}}",
+        "model: {path: m, io: {inputs: {}}}",
         "model: {path: m}\nserach: {}",
         "model: {path: m}\nenvironments: {}",
         "model: {path: m}\nformat: 2",

@@ -17,6 +17,9 @@ from olivelike.plan.steps import holds_collection
 Job = dict[str, Json]
 
 
+UNFIT: Job = {"activation_type": "int8", "weight_type": "uint8"}
+
+
 def plan(job: Job) -> Plan:
     return open_workflow(job).plan
 
@@ -124,10 +127,51 @@ def test_metrics_run_cheapest_first(job: Job) -> None:
         ({"model": {"path": "x.onnx", "hub": "a/b"}}, ("OL112", "model")),
         ({"data": {"test": {"nzp": "x.npz"}}}, ("OL111", "data.test")),
         ({"baseline": "none"}, ("OL112", "constraints.0")),
+        ({"constraints": [{"metric": "size", "at_most": 5}]}, ("OL105", "constraints.0.at_most")),
+        ({"objectives": [{"minimize": "size", "within": 5}]}, ("OL105", "objectives.0.within")),
+        ({"output": {"kind": "tflite"}, "passes": [{"simplify": {}}]}, ("OL112", "output.kind")),
+        ({"passes": [{"static_quant": {"data": ["test", "nope"]}}]}, ("OL108", "passes.0.static_quant.data")),
+        ({"passes": [{"convert_opset": {"target": 999}}]}, ("OL105", "passes.0.convert_opset.target")),
+        ({"passes": [{"convert_opset": {"target": {"range": [17, 999]}}}]}, ("OL105", "passes.0.convert_opset.target")),
+        ({"passes": [{"static_quant": {"data": "test", **UNFIT}}]}, ("OL307", "passes.0.static_quant")),
+        (
+            {"passes": [{"static_quant": {"data": "test", **UNFIT, "per_channel": [True, False]}}]},
+            ("OL307", "passes.0.static_quant"),
+        ),
     ],
 )
 def test_each_mistake_has_its_code_and_its_path(job: Job, change: Job, expected: tuple[str, str]) -> None:
     assert expected in problems({**job, **change})
+
+
+def test_a_choice_of_which_some_ways_do_not_hold_together_is_left_to_the_search(job: Job) -> None:
+    types: Json = ["uint8", "int16"]
+    job["passes"] = [{"static_quant": {"data": "test", "format": "qoperator", "activation_type": types}}]
+    assert plan(job).space.count() == 2
+
+
+def test_nothing_needs_no_unit(job: Job) -> None:
+    job["constraints"] = [{"metric": "size", "max_increase": 0}]
+    assert plan(job).constraints[0].amount == 0
+
+
+def test_the_kind_to_deliver_is_what_the_last_step_produces(job: Job) -> None:
+    assert plan(job).output.kind == "onnx"
+    assert plan({**job, "passes": []}).output.kind == ""
+
+
+@pytest.mark.parametrize("written", [{"op_types": ["MatMul"]}, {"per_channel": {"value": True}}])
+def test_a_step_without_a_choice_may_be_the_baseline(job: Job, written: Json) -> None:
+    job["passes"] = [{"name": "first", "dynamic_quant": written}, {"name": "q", "one_of": [{"float16": {}}, "none"]}]
+    assert plan({**job, "baseline": "first"}).baseline == "first"
+    assert problems({**job, "baseline": "q"}) == [("OL112", "baseline")]
+
+
+def test_every_value_of_a_choice_of_data_is_looked_at(job: Job) -> None:
+    data = cast("Job", cast("Job", job["data"])["test"])
+    job["data"] = {"test": {**data, "use": ["selection"]}, "calibration": data}
+    job["passes"] = [{"static_quant": {"data": ["calibration", "test"]}}]
+    assert ("OL112", "passes.0.static_quant.data") in problems(job)
 
 
 def test_data_that_are_marked_for_something_else_are_refused(job: Job) -> None:

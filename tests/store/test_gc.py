@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from olivelike.contracts.artifact import Artifact
+from olivelike.owner import Owner
 from olivelike.store.local import LocalStore
-from olivelike.store.owner import Owner
 from olivelike.store.port import Absent
 from olivelike.testing.store_children import TINY, publish
 from tests.store.conftest import Hand

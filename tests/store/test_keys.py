@@ -57,6 +57,38 @@ def test_names_places_and_what_the_pass_does_not_read_are_in_no_key() -> None:
     assert step_key(TASK, {"cpu": "y"}) == step_key(TASK)
 
 
+QUANT = StepTask(
+    "store", "q", "static_quant", {"data": "test", "format": "qdq"}, "a" * 64, {}, Target(), {"test": DATA}
+)
+
+
+def test_a_renamed_data_entry_is_the_same_data() -> None:
+    renamed = replace(DATA, name="other", use=("calibration",))
+    assert step_key(QUANT) == step_key(
+        replace(QUANT, config={"data": "other", "format": "qdq"}, data={"other": renamed})
+    )
+    assert measure_key(replace(MEASURE, data={"test": DATA})) == measure_key(replace(MEASURE, data={"other": renamed}))
+
+
+def test_other_data_under_the_same_name_are_not() -> None:
+    other = replace(DATA, files="e" * 64)
+    assert step_key(QUANT) != step_key(replace(QUANT, data={"test": other}))
+    assert measure_key(replace(MEASURE, data={"test": DATA})) != measure_key(replace(MEASURE, data={"test": other}))
+    assert step_key(QUANT) != step_key(replace(QUANT, data={"test": replace(DATA, samples=5)}))
+
+
+def test_a_script_that_was_moved_is_the_same_script() -> None:
+    def called(path: str, digest: str = "f" * 64) -> MeasureTask:
+        config: JsonObject = {"batch": 1, "postprocess": {"script": path, "call": "f", "args": {}}}
+        return replace(MEASURE, config=config, scripts={path: digest})
+
+    assert measure_key(called("user.py")) == measure_key(called("deep/user.py"))
+    assert measure_key(called("user.py")) != measure_key(called("user.py", "0" * 64))
+    prepared = replace(DATA, prepare={"script": "user.py", "call": "f", "args": {}, "files": "f" * 64})
+    moved = replace(DATA, prepare={**prepared.prepare, "script": "deep/user.py"})
+    assert measure_key(replace(MEASURE, data={"d": prepared})) == measure_key(replace(MEASURE, data={"d": moved}))
+
+
 def test_what_a_pass_declares_to_read_is_in_its_key(monkeypatch: pytest.MonkeyPatch) -> None:
     kind = installed().pass_named(TASK.pass_name)
     monkeypatch.setattr(kind, "reads", frozenset({Reads.TARGET, Reads.MACHINE, Reads.SEED}))

@@ -12,11 +12,12 @@ from pathlib import Path
 
 import pytest
 
-from olivelike.store import leases, owner
+from olivelike import owner
+from olivelike.owner import Life, Owner
+from olivelike.store import leases
 from olivelike.store.leases import EXPIRES_AFTER, Lease, Leases
 from olivelike.store.local import LocalStore
 from olivelike.store.lock import StoreLock
-from olivelike.store.owner import Life, Owner
 from olivelike.store.staging import Staging
 from tests.store.conftest import Hand
 

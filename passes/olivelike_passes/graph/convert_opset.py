@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Annotated
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from olivelike.contracts.artifact import Artifact, Manifest
 from olivelike.contracts.carry import deliver, keep
@@ -20,10 +21,19 @@ from olivelike_passes.weights import free_weights
 CONVERTER_LIMIT = 2**31 - 1
 
 
+def _exists(value: int) -> int:
+    import onnx
+
+    newest = onnx.defs.onnx_opset_version()
+    if value > newest:
+        raise ValueError(f"opset {value} does not exist in the installed onnx, whose newest is {newest}")
+    return value
+
+
 class ConvertOpsetConfig(PassConfig):
     """Where `convert_opset` is to go."""
 
-    target: int = Field(ge=7)
+    target: Annotated[int, Field(ge=7), AfterValidator(_exists)]
     """The version of the default operator set (`ai.onnx`) that the model is to import."""
 
 
@@ -54,13 +64,8 @@ class ConvertOpset(Pass[ConvertOpsetConfig]):
     lossless = True
 
     def refuses(self, source: Artifact, config: ConvertOpsetConfig, target: Target) -> Sequence[str]:
-        """Refuses versions that the installed onnx does not have, and models that the converter cannot hold."""
-        import onnx
-
+        """Refuses models without operators of the default domain, and those that the converter cannot hold."""
         reasons = []
-        newest = onnx.defs.onnx_opset_version()
-        if config.target > newest:
-            reasons.append(f"opset {config.target} does not exist in the installed onnx, whose newest is {newest}")
         if not opset(read_structure(source.model)):
             reasons.append("the model has no operator of the default domain, so there is nothing to convert")
         size = sum((source.model.parent / name).stat().st_size for name in model_files(source.model))

@@ -23,6 +23,7 @@ from olivelike_passes.quantization.quantizable import (
     weighted_nodes,
 )
 from olivelike_passes.quantization.tool import Scheme, quantize_dynamically
+from olivelike_passes.weights import refuse_unless_finite
 
 NEEDED_OPSET = 11  # DynamicQuantizeLinear
 
@@ -81,9 +82,10 @@ class DynamicQuant(Pass[DynamicQuantConfig]):
         """Quantizes the model.
 
         Raises:
-            RefusedError: OL301, the quantizer found nothing, or cannot handle the model.
+            RefusedError: OL301, a weight is not finite; the quantizer found nothing, or cannot handle the model.
         """
         model = prepared(source, context.scratch)
+        refuse_unless_finite(model)
         exclude = [*matching(model, config.exclude_nodes), *untouchable(model)]
         matmul_only = [
             node.name for node in model.graph.node if node.op_type == "MatMul" and "MatMul" not in config.op_types

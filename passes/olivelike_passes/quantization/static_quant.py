@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from olivelike.contracts.artifact import Artifact, Manifest
 from olivelike.contracts.carry import deliver
@@ -28,6 +28,7 @@ from olivelike_passes.quantization.quantizable import (
 )
 from olivelike_passes.quantization.ranges import Method
 from olivelike_passes.quantization.tool import Activations, Scheme, quantize_statically
+from olivelike_passes.weights import refuse_unless_finite
 
 QUANTIZE_LINEAR = 10
 PER_AXIS = 13
@@ -61,6 +62,14 @@ class StaticQuantConfig(PassConfig):
     """Operator types to quantize."""
     exclude_nodes: tuple[str, ...] = ()
     """Names of nodes that stay as they are; `*` and `?` match as in file names."""
+
+    @model_validator(mode="after")
+    def _types_go_together(self) -> StaticQuantConfig:
+        if self.activation_type == "int8" and self.weight_type == "uint8":
+            raise ValueError("the runtime has no kernels for int8 activations with uint8 weights")
+        if self.activation_type in ("uint16", "int16") and self.format == "qoperator":
+            raise ValueError("16-bit activations exist in the format qdq only")
+        return self
 
 
 class StaticQuant(Pass[StaticQuantConfig]):
@@ -101,7 +110,7 @@ class StaticQuant(Pass[StaticQuantConfig]):
         return {"ranges": Auxiliary(Calibrate.name, settings.model_dump(mode="json"))}
 
     def refuses(self, source: Artifact, config: StaticQuantConfig, target: Target) -> Sequence[str]:
-        """Refuses quantized and half-precision models, opsets too old, types that do not go together, unknown names."""
+        """Refuses quantized and half-precision models, opsets too old, unknown names."""
         model = read_structure(source.model)
         return [
             *common_reasons(model, config.op_types, STATIC_TYPES, config.exclude_nodes),
@@ -111,7 +120,6 @@ class StaticQuant(Pass[StaticQuantConfig]):
                 if config.per_channel and config.format == "qdq"
                 else ()
             ),
-            *_type_reasons(config),
             *nothing_reason(model, config.op_types, computing_nodes(model, config.op_types)),
         ]
 
@@ -119,9 +127,10 @@ class StaticQuant(Pass[StaticQuantConfig]):
         """Quantizes the model.
 
         Raises:
-            RefusedError: OL301, the quantizer found nothing, or cannot handle the model.
+            RefusedError: OL301, a weight is not finite; the quantizer found nothing, or cannot handle the model.
         """
         model = prepared(source, context.scratch)
+        refuse_unless_finite(model)
         exclude = sorted({*matching(model, config.exclude_nodes), *untouchable(model)})
         scheme = Scheme(config.weight_type, config.per_channel, config.reduce_range, sorted(config.op_types), exclude)
         ranges = read_ranges(context.needed["ranges"])
@@ -129,12 +138,3 @@ class StaticQuant(Pass[StaticQuantConfig]):
         quantized = quantize_statically(model, scheme, activations, config.format)
         restore_header(quantized, read_structure(source.model))
         return deliver(source, out, quantized)
-
-
-def _type_reasons(config: StaticQuantConfig) -> list[str]:
-    reasons = []
-    if config.activation_type == "int8" and config.weight_type == "uint8":
-        reasons.append("the runtime has no kernels for int8 activations with uint8 weights")
-    if config.activation_type in ("uint16", "int16") and config.format == "qoperator":
-        reasons.append("16-bit activations exist in the format qdq only")
-    return reasons

@@ -112,7 +112,7 @@ class _Quantizer(Protocol):
 def _finish(quantizer: _Quantizer) -> ModelProto:
     try:
         quantizer.quantize_model()
-    except (ValueError, RuntimeError, KeyError, IndexError, TypeError, AttributeError, NotImplementedError) as error:
+    except (AssertionError, AttributeError, LookupError, RuntimeError, TypeError, ValueError) as error:
         claim = f"the runtime's quantizer cannot handle this model: {type(error).__name__}: {error}"
         raise fail(RefusedError, "OL301", claim) from error
     quantizer.model.topological_sort()

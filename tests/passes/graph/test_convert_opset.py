@@ -7,12 +7,13 @@ from typing import ClassVar
 
 import onnx
 import pytest
+from pydantic import ValidationError
 
 from olivelike.errors import RefusedError
 from olivelike.onnxfile.read import opset, read_structure
 from olivelike.testing import models
 from olivelike.testing.pass_contract import PassContract, Refusal
-from olivelike_passes.graph.convert_opset import ConvertOpset
+from olivelike_passes.graph.convert_opset import ConvertOpset, ConvertOpsetConfig
 from tests.passes.running import applied, artifact
 
 
@@ -29,7 +30,6 @@ class TestConvertOpset(PassContract):
         "same": models.mlp,
     }
     refused: ClassVar = {
-        "from the future": Refusal(models.mlp, "does not exist", {"target": 99}),
         "down without an adapter": Refusal(models.mlp, "no way from opset 17 to 9", {"target": 9}),
     }
 
@@ -60,3 +60,8 @@ def test_converted_operators_take_their_new_form(tmp_path: Path) -> None:
 def test_way_down_that_does_not_exist_is_refused_while_running(tmp_path: Path) -> None:
     with pytest.raises(RefusedError, match=r"OL301.*no way from opset 23 to 21.*Attention"):
         applied(ConvertOpset, models.attention23(), tmp_path, target=21)
+
+
+def test_an_opset_that_the_installed_onnx_does_not_have_is_no_configuration() -> None:
+    with pytest.raises(ValidationError, match="opset 999 does not exist"):
+        ConvertOpsetConfig.model_validate({"target": 999})

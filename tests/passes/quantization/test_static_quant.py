@@ -8,6 +8,7 @@ from typing import ClassVar
 
 import onnx
 import pytest
+from pydantic import ValidationError
 
 from olivelike.onnxfile.read import read_structure
 from olivelike.testing import models
@@ -47,11 +48,21 @@ class TestStaticQuant(PassContract):
             lambda: models.conv_net(opset=12), "convert_opset: {target: 17}", {**DATA, "per_channel": True}
         ),
         "below 10": Refusal(lambda: models.mlp(opset=9), "needs opset 10 or later", DATA),
-        "types": Refusal(models.mlp, "no kernels", {**DATA, "activation_type": "int8", "weight_type": "uint8"}),
-        "16 bits": Refusal(models.mlp, "qdq only", {**DATA, "activation_type": "int16", "format": "qoperator"}),
         "unknown type": Refusal(models.mlp, "op_types names Gem,", {**DATA, "op_types": ["Gem", "Gemm"]}),
         "only followers": Refusal(models.conv_net, "no Relu", {**DATA, "op_types": ["Relu"]}),
     }
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({"activation_type": "int8", "weight_type": "uint8"}, "no kernels"),
+        ({"activation_type": "int16", "format": "qoperator"}, "qdq only"),
+    ],
+)
+def test_types_that_do_not_go_together_are_no_configuration(settings: dict[str, str], words: str) -> None:
+    with pytest.raises(ValidationError, match=words):
+        StaticQuantConfig.model_validate({**DATA, **settings})
 
 
 def test_per_channel_qoperator_needs_no_opset_13(tmp_path: Path) -> None:

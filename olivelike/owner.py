@@ -1,4 +1,4 @@
-"""Who made a temporary file or a lease, and whether that process still lives."""
+"""Who made a temporary file, a lease or a half-written bundle, and whether that process still lives."""
 
 from __future__ import annotations
 
