@@ -67,7 +67,7 @@ amounts = st.builds(Amount, shares, st.booleans()) | st.builds(Amount, shares, u
 limits = st.builds(Limits, st.floats(0.001, 1e6), st.floats(1, 1e12)) | st.just(Limits())
 sources = st.fixed_dictionaries({"path": filled})
 
-models = st.builds(ModelSection, own=sources, file=texts, revision=texts, io=options)
+models = st.builds(ModelSection, own=sources, file=texts, revision=texts)
 scripts = st.builds(ScriptCall, script=filled, call=names, args=options)
 entries = st.builds(
     DataSection,
