@@ -43,10 +43,10 @@ def test_overrides_apply_to_a_mapping_and_not_to_a_workflow(job: Job) -> None:
 
 def test_the_report_reads_as_text(report: olivelike.Report) -> None:
     text = repr(report)
-    assert text.startswith("<Report small-job: feasible, dynamic_quant")
+    assert text.startswith("<Report small-job: feasible, trial 1 (dynamic_quant(per_channel=false))")
     assert "size.bytes: " in text
     assert "3 trials" in text
-    assert repr(report.best).startswith("<Best dynamic_quant: ")
+    assert repr(report.best).startswith("<Best trial 1 (dynamic_quant(per_channel=false)): size.bytes ")
 
 
 def test_the_report_is_a_flat_table_for_a_data_frame(report: olivelike.Report) -> None:

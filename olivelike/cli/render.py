@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -22,7 +23,8 @@ if TYPE_CHECKING:
     from olivelike.plan.model import Plan
     from olivelike.store.port import Entry, Swept, Verdict
 
-WIDE = 200
+NARROW, WIDE = 100, 200
+"""Columns of a pipe whose width nobody names: reports become a list, tables of short cells are drawn without a fold."""
 
 
 def say(text: str) -> None:
@@ -79,9 +81,9 @@ def answer(report: Report, *, as_json: bool) -> None:
     if as_json:
         document(report.to_json())
         return
-    from olivelike.cli.tables import report_lines
+    from olivelike.cli.report_text import report_lines
 
-    for line in report_lines(report, _console()):
+    for line in report_lines(report, _console(NARROW)):
         say(line)
 
 
@@ -186,15 +188,15 @@ def swept(found: Swept, *, as_json: bool) -> None:
     if as_json:
         document({"freed": found.freed, "kept": found.kept, "artifacts": found.artifacts, "leftovers": found.leftovers})
         return
-    from olivelike.report.figures import value_text
+    from olivelike.contracts.figures import value_text
 
     freed, kept = value_text(found.freed, "bytes"), value_text(found.kept, "bytes")
     say(f"freed {freed} ({found.artifacts} artifacts, {found.leftovers} leftovers), kept {kept}")
 
 
-def _console() -> Console:
-    """Returns a console as wide as the terminal; wide where the output is a file, so that nothing is cut."""
+def _console(otherwise: int = WIDE) -> Console:
+    """Returns a console as wide as COLUMNS says or the terminal is, and `otherwise` where the output is a file or a pipe."""
     from rich.console import Console
 
-    terminal = sys.stdout.isatty()
-    return Console(file=sys.stdout, width=None if terminal else WIDE, highlight=False)
+    known = sys.stdout.isatty() or os.environ.get("COLUMNS", "").isdigit()
+    return Console(file=sys.stdout, width=None if known else otherwise, highlight=False)

@@ -158,6 +158,7 @@ class Report:
         why: the status in a sentence (what was missed, what is undecided).
         notes: what the user should know about how the plan was read.
         conditions: target, machine and versions under which it was measured.
+        goals: the values that constraints and objectives name, `name.value` each; for drawing, no part of the document.
     """
 
     version: str
@@ -170,6 +171,7 @@ class Report:
     why: str
     notes: tuple[str, ...] = ()
     conditions: Mapping[str, Json] = field(default_factory=dict)
+    goals: tuple[str, ...] = ()
 
     def to_json(self) -> JsonObject:
         """Returns the answer document."""

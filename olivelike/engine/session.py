@@ -18,6 +18,7 @@ from olivelike.engine.events import Listener, ignore
 from olivelike.engine.opened import Opened
 from olivelike.engine.prepare import Prepared, prepare
 from olivelike.engine.run import run
+from olivelike.engine.telling import varying_in
 from olivelike.evaluate.machine.fingerprint import machine_fingerprint, runtime_fingerprint
 from olivelike.store import open_store
 from olivelike.store.location import default_root
@@ -63,6 +64,7 @@ def desk_for(opened: Opened, settings: Settings, listener: Listener = ignore) ->
                 runtime=runtime_fingerprint(),
                 machine=machine_fingerprint(),
                 listener=listener,
+                told=varying_in(plan.space),
             )
             yield desk, prepared
     finally:

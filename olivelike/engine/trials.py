@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from time import monotonic
 
 from olivelike.contracts.artifact import Artifact
+from olivelike.contracts.figures import brief
 from olivelike.contracts.outcome import Failed, Measured
 from olivelike.contracts.ports import Exhausted, Score, Strategy
 from olivelike.contracts.recipe import Recipe
@@ -134,7 +135,7 @@ def _learn(
     total = len(trials.done) + len(trials.waiting)
     count = desk.plan.space.count() if desk.plan.chooses else 1
     ahead = desk.plan.search.max_trials if count < 0 else min(count, desk.plan.search.max_trials)
-    desk.tell(TrialEnded(trial, len(trials.done), max(total, ahead), monotonic() - start, best))
+    desk.tell(TrialEnded(trial, len(trials.done), max(total, ahead), monotonic() - start, best, recipe.text(desk.told)))
 
 
 def _score(desk: Desk, baseline: Reference, trial: Trial) -> Score:
@@ -157,5 +158,5 @@ def _best_so_far(desk: Desk, baseline: Reference, trials: Trials) -> str:
     if not found.ranked or found.status.exit_code:
         return ""
     best = found.ranked[0]
-    values = [f"{o.key} {best.metrics[o.key].value:.4g}" for o in desk.plan.objectives]
-    return " ".join([f"trial {best.trial} ({best.recipe})", *values])
+    values = [f"{o.key} {brief(best.metrics[o.key])}" for o in desk.plan.objectives]
+    return ", ".join([f"trial {best.trial}", *values])

@@ -142,7 +142,7 @@ def test_the_table_names_every_trial_with_its_verdict(command: Command, folder: 
 def test_a_narrow_terminal_gets_a_list_instead_of_a_table(job: dict[str, Json]) -> None:
     from rich.console import Console
 
-    from olivelike.cli.tables import report_lines
+    from olivelike.cli.report_text import report_lines
 
     report = olivelike.run(job).contract
     narrow = list(report_lines(report, Console(width=80)))
