@@ -10,6 +10,11 @@ if TYPE_CHECKING:
     from rich.table import Table
 
 
+def counted(count: int, noun: str) -> str:
+    """Returns a number with its noun: `1 recipe`, `3 recipes`."""
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+
+
 def escaped(text: str) -> str:
     """Returns text that a table shows as it is; square brackets are markup to it otherwise."""
     from rich.markup import escape

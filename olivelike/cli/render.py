@@ -102,19 +102,17 @@ def rebuilt(result: Rebuilt, *, as_json: bool) -> None:
 
 def validated(plan: Plan, *, as_json: bool) -> None:
     """Prints that a workflow holds together, and how it was read."""
+    from olivelike.cli.drawing import counted
+
     count = plan.space.count()
     if as_json:
         document({"valid": True, "workflow": plan.name, "recipes": count, "notes": list(plan.notes)})
         return
-    many = "a continuous range of recipes" if count < 0 else _counted(count, "recipe")
-    goals = f"{_counted(len(plan.metrics), 'metric')}, {_counted(len(plan.constraints), 'constraint')}"
+    many = "a continuous range of recipes" if count < 0 else counted(count, "recipe")
+    goals = f"{counted(len(plan.metrics), 'metric')}, {counted(len(plan.constraints), 'constraint')}"
     say(f"{plan.name} is valid: {many}, {goals}")
     for note in plan.notes:
         say(f"note: {note}")
-
-
-def _counted(count: int, noun: str) -> str:
-    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
 
 
 def planned(plan: Plan, found: Preview, *, as_json: bool) -> None:
@@ -136,7 +134,7 @@ def explained(found: Preview, *, as_json: bool) -> None:
         document(preview_json(found))
         return
     for look in found.recipes:
-        say(f"{look.label}: {look.recipe}" if look.recipe.steps else look.label)
+        say(f"{look.label}: {look.recipe.text(found.told)}" if look.label.isdigit() else look.label)
         for line in (*look.steps, *look.measurements):
             say(f"  {line}")
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from olivelike.cli.drawing import drawn, escaped
+from olivelike.cli.drawing import counted, drawn, escaped
 from olivelike.contracts.figures import value_text
 from olivelike.digest import JsonObject
 from olivelike.engine.preview import Found, Look, Preview
@@ -22,20 +22,25 @@ def plan_lines(plan: Plan, found: Preview, console: Console) -> Iterator[str]:
     """Yields the recipes that a run would try, each with what the cache has of it."""
     from rich.table import Table
 
-    many = "a continuous range of recipes" if found.count < 0 else f"{found.count} recipes"
-    yield f"{plan.name}: {many}, {found.tried} would be tried at most; strategy {plan.search.strategy}"
+    many = "a continuous range of recipes" if found.count < 0 else counted(found.count, "recipe")
+    yield f"{plan.name}: {many}, at most {found.tried} would be tried; strategy {plan.search.strategy}"
+    if found.count < 0:
+        yield "a run draws its values from the range while it goes, so one recipe is shown as an example"
     table = Table(box=None, header_style="bold", pad_edge=False)
     for column in ("", "recipe", "steps cached", "measurements cached"):
         table.add_column(column, overflow="fold")
     for look in found.recipes:
-        table.add_row(look.label, escaped(str(look.recipe)), _cached(look.steps), _cached(look.measurements))
+        table.add_row(
+            look.label, escaped(look.recipe.text(found.told)), _cached(look.steps), _cached(look.measurements)
+        )
     yield from drawn(table, console)
     for note in plan.notes:
         yield f"note: {note}"
 
 
 def _cached(looks: Sequence[Look]) -> str:
-    return f"{sum(look.found is Found.HIT for look in looks)} of {len(looks)}"
+    asked = [look for look in looks if look.found is not Found.NOT_NEEDED]
+    return f"{sum(look.found is Found.HIT for look in asked)} of {len(asked)}"
 
 
 def preview_json(found: Preview) -> JsonObject:
@@ -43,9 +48,11 @@ def preview_json(found: Preview) -> JsonObject:
     return {
         "count": found.count,
         "tried": found.tried,
+        "example_only": found.count < 0,
         "recipes": [
             {
                 "label": look.label,
+                "recipe": look.recipe.text(found.told),
                 "steps": [step.to_json() for step in look.recipe.steps],
                 "step_lookups": [_look_json(each) for each in look.steps],
                 "measurement_lookups": [_look_json(each) for each in look.measurements],
