@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 def run(
     workflow: WorkflowLike,
     *,
-    overrides: Sequence[str] = (),
+    overrides: str | Sequence[str] = (),
     cache_dir: str | Path = "",
     ship_closest: bool = False,
     listener: Listener = ignore,
@@ -37,10 +37,10 @@ def run(
     Args:
         workflow: a workflow file, its content as a mapping, or a `Workflow` built in code. Relative paths start in the
             file's folder, else in the current one.
-        overrides: `KEY=VALUE` texts, as on the command line.
+        overrides: `KEY=VALUE` texts, as on the command line, or one of them.
         cache_dir: the store's folder; by default as on the command line.
         ship_closest: write the closest candidate even where it breaks a constraint.
-        listener: told of everything that happens (`olivelike.engine.events`).
+        listener: told of everything that happens (`olivelike.TrialEnded` and the other events).
 
     Raises:
         InputError: everything that is wrong with the workflow; nothing ran.
@@ -50,7 +50,7 @@ def run(
     return Report(*run_workflow(opened, settings, listener))
 
 
-def load(workflow: WorkflowLike, overrides: Sequence[str] = ()) -> Opened:
+def load(workflow: WorkflowLike, overrides: str | Sequence[str] = ()) -> Opened:
     """Reads and resolves a workflow without running it.
 
     Raises:

@@ -19,7 +19,7 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print the answer as one JS
 CacheDir = Annotated[
     str, typer.Option("--cache-dir", help="Where artifacts and measurements are kept.", show_default=False)
 ]
-Debug = Annotated[bool, typer.Option("--debug", help="Show tracebacks.")]
+Debug = Annotated[bool, typer.Option("--debug", help="Show tracebacks, and the logs of trials that failed.")]
 
 
 class LogLevel(StrEnum):
@@ -68,7 +68,6 @@ def run(
     debug: Debug = False,
 ) -> int:
     """Run a workflow: make and measure candidates, write the best that holds every constraint."""
-    del debug
     from olivelike.cli import render
     from olivelike.engine.session import Settings, run_workflow
 
@@ -84,7 +83,7 @@ def run(
         render.start_logging(opened.plan.run.log, log_format.value)
     with render.progress(log_format.value) as listener:
         report, _, _ = run_workflow(opened, Settings(cache_dir, ship_closest), listener)
-    render.answer(report, as_json=json)
+    render.answer(report, as_json=json, with_logs=debug)
     return report.status.exit_code
 
 
@@ -112,6 +111,13 @@ def apply(
     data: Annotated[
         str, typer.Option("--data", help="Data for a pass that calibrates: .npz, .npy, .csv or a folder.")
     ] = "",
+    inputs: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--input", metavar="NAME=COLUMN", help="Which column of the data feeds which input; may be repeated."
+        ),
+    ] = None,
+    labels: Annotated[str, typer.Option("--labels", help="The column of the data that holds labels.")] = "",
     json: AsJson = False,
     cache_dir: CacheDir = "",
     log_level: Level = LogLevel.WARNING,
@@ -119,13 +125,13 @@ def apply(
     debug: Debug = False,
 ) -> int:
     """Apply one pass to one model, without a workflow file."""
-    del debug
     from olivelike.cli import render
-    from olivelike.engine.apply import apply_pass
+    from olivelike.engine.apply import DataFile, apply_pass
     from olivelike.engine.session import Settings
 
     render.start_logging(log_level.value, log_format.value)
     with render.progress(log_format.value) as listener:
-        report = apply_pass(name, model, output, parameters or (), data, Settings(cache_dir), listener)
-    render.answer(report, as_json=json)
+        file = DataFile(data, tuple(inputs or ()), labels)
+        report = apply_pass(name, model, output, parameters or (), file, Settings(cache_dir), listener)
+    render.answer(report, as_json=json, with_logs=debug)
     return report.status.exit_code

@@ -14,7 +14,6 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from olivelike.contracts.report import Report
-    from olivelike.digest import JsonObject
     from olivelike.engine.events import Listener
     from olivelike.engine.preview import Preview
     from olivelike.engine.rebuild import Rebuilt
@@ -32,15 +31,18 @@ def say(text: str) -> None:
     print(text)
 
 
-def document(value: JsonObject) -> None:
+def document(value: Mapping[str, object]) -> None:
     """Prints the answer as one JSON document."""
     print(json.dumps(value, indent=1, ensure_ascii=False))
 
 
-def complain(problems: Sequence[Problem]) -> None:
-    """Prints problems, one a line, to standard error."""
+def complain(problems: Sequence[Problem], *, as_events: bool = False, trace: str = "") -> None:
+    """Prints problems to standard error, one a line, as text or as JSON events; a traceback before text, inside an event."""
+    if trace and not as_events:
+        print(trace, end="", file=sys.stderr)
     for problem in problems:
-        print(problem, file=sys.stderr)
+        event = {"event": "error", **problem.to_json(), **({"traceback": trace} if trace else {})}
+        print(json.dumps(event, ensure_ascii=False) if as_events else problem, file=sys.stderr)
 
 
 def start_logging(level: str, style: str) -> None:
@@ -76,8 +78,16 @@ def progress(style: str) -> Iterator[Listener]:
         shown.close()
 
 
-def answer(report: Report, *, as_json: bool) -> None:
-    """Prints a report: the choice and why, then a table of everything that was tried."""
+def answer(report: Report, *, as_json: bool, with_logs: bool = False) -> None:
+    """Prints a report: a table of everything that was tried, then the choice and why.
+
+    Args:
+        report: what to print.
+        as_json: the answer document instead of text.
+        with_logs: the logs of failed trials on standard error before it.
+    """
+    if with_logs:
+        _tell_logs(report)
     if as_json:
         document(report.to_json())
         return
@@ -85,6 +95,15 @@ def answer(report: Report, *, as_json: bool) -> None:
 
     for line in report_lines(report, _console(NARROW)):
         say(line)
+
+
+def _tell_logs(report: Report) -> None:
+    from olivelike.contracts.outcome import Failed
+
+    for trial in report.trials:
+        if isinstance(trial.outcome, Failed) and trial.outcome.log:
+            print(f"log of trial {trial.number}, {trial.outcome.step}:", file=sys.stderr)
+            print(trial.outcome.log.rstrip("\n"), file=sys.stderr)
 
 
 def rebuilt(result: Rebuilt, *, as_json: bool) -> None:

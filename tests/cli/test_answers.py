@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import olivelike
@@ -278,3 +279,38 @@ def test_the_version_is_printed(command: Command) -> None:
 
     assert command("--version").out.strip() == f"olivelike {version('olivelike')}"
     assert olivelike.__version__ == version("olivelike")
+
+
+def test_apply_takes_columns_of_another_name(command: Command, folder: Path) -> None:
+    with np.load(folder / "test.npz") as archive:
+        np.savez(folder / "other.npz", feats=archive["x"], more=archive["x"], kind=archive["labels"])
+    asked = ("apply", "static_quant", "model.onnx", "-o", "s.onnx")
+    ended = command(*asked)
+    assert (ended.code, ended.err) == (2, "OL111: static_quant needs data. hint: add --data FILE\n")
+    ended = command(*asked, "--data", "other.npz", "--labels", "kind")
+    assert ended.code == 2
+    assert ended.err.endswith(
+        "OL206 --data: no column feeds the model's input x; columns: feats, more, kind. hint: add --input x=feats\n"
+    )
+    assert command(*asked, "--data", "other.npz", "--labels", "kind", "--input", "x=feats").code == 0
+    assert "expected NAME=COLUMN" in command(*asked, "--data", "other.npz", "--input", "x").err
+    assert "add --data FILE" in command(*asked, "--input", "x=feats").err
+
+
+def test_debug_shows_the_log_of_a_trial_that_failed(
+    command: Command, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from olivelike_passes.quantization.dynamic_quant import DynamicQuant
+
+    def broken(*_: object) -> None:
+        raise ValueError("the planted error")
+
+    monkeypatch.setattr(DynamicQuant, "run", broken)
+    plain = command("run", "workflow.yaml")
+    assert "trial 0 failed in dynamic_quant: its log is trials[0].log of the report" in plain.out
+    assert "Traceback" not in plain.err
+    shown = command("run", "workflow.yaml", "--debug", "--json")
+    assert "log of trial 0, dynamic_quant:" in shown.err
+    assert "ValueError: the planted error" in shown.err
+    assert "Traceback" in json.loads(shown.out)["trials"][0]["log"]
+    del folder

@@ -70,6 +70,25 @@ def test_a_range_that_is_none_is_refused(job: Job, written: Json) -> None:
     assert ("OL105", "passes.0.convert_opset.target") in problems(job)
 
 
+def test_a_key_that_no_range_has_is_named(job: Job) -> None:
+    job["passes"] = [{"convert_opset": {"target": {"range": [13, 15], "stepp": 1}}}]
+    assert problems(job) == [("OL104", "passes.0.convert_opset.target.stepp")]
+
+
+@pytest.mark.parametrize(
+    ("metric", "bound", "claim", "hint"),
+    [
+        ("accuracy", "3 ms", "top1 is a plain number, got an amount in ms", "write a number without a unit"),
+        ("size", "3 ms", "bytes is measured in bytes, got ms", "for example 2 MiB"),
+    ],
+)
+def test_an_amount_in_another_unit_says_what_to_write(job: Job, metric: str, bound: str, claim: str, hint: str) -> None:
+    job["constraints"] = [{"metric": metric, "at_most": bound}]
+    with pytest.raises(InputError) as caught:
+        plan(job)
+    assert [(p.claim, p.hint) for p in caught.value.problems] == [(claim, hint)]
+
+
 def test_alternatives_may_be_chains_and_nothing(job: Job) -> None:
     job["passes"] = [{"name": "q", "one_of": [[{"simplify": {}}, {"dynamic_quant": {}}], {"float16": {}}, "none"]}]
     [fork] = plan(job).space.tree
