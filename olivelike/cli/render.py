@@ -200,8 +200,8 @@ def verified(verdict: Verdict, *, as_json: bool) -> None:
     say(f"{verdict.checked} checked, {len(verdict.bad)} bad" if verdict.bad else f"{verdict.checked} checked, all good")
 
 
-def swept(found: Swept, *, as_json: bool) -> None:
-    """Prints what a garbage collection did."""
+def swept(found: Swept, limit: int, min_age: float, *, as_json: bool) -> None:
+    """Prints what a garbage collection did, and why more is left than was asked for."""
     if as_json:
         document({"freed": found.freed, "kept": found.kept, "artifacts": found.artifacts, "leftovers": found.leftovers})
         return
@@ -209,6 +209,20 @@ def swept(found: Swept, *, as_json: bool) -> None:
 
     freed, kept = value_text(found.freed, "bytes"), value_text(found.kept, "bytes")
     say(f"freed {freed} ({found.artifacts} artifacts, {found.leftovers} leftovers), kept {kept}")
+    if found.kept > limit:
+        recent = f"what was used within the last {min_age:,.0f} s (--min-age), and " if min_age else ""
+        say(f"more than {value_text(limit, 'bytes')} is left: {recent}what a running search uses stays")
+
+
+def cleared(artifacts: int, size: int, *, as_json: bool) -> None:
+    """Prints what emptying a store removed."""
+    from olivelike.cli.drawing import counted
+    from olivelike.contracts.figures import value_text
+
+    if as_json:
+        document({"artifacts": artifacts, "freed": size})
+        return
+    say(f"removed {counted(artifacts, 'artifact')}, {value_text(size, 'bytes')}; the cache is empty")
 
 
 def _console(otherwise: int = WIDE) -> Console:

@@ -17,6 +17,8 @@ from olivelike.store.port import Entry
 if TYPE_CHECKING:
     from rich.console import Console
 
+FILES_NAMED = 3
+
 
 def plan_lines(plan: Plan, found: Preview, console: Console) -> Iterator[str]:
     """Yields the recipes that a run would try, each with what the cache has of it."""
@@ -100,14 +102,22 @@ def entry_lines(found: Sequence[Entry], console: Console) -> Iterator[str]:
     from rich.table import Table
 
     table = Table(box=None, header_style="bold", pad_edge=False)
-    for column in ("artifact", "kind", "size", "last used", "made by"):
+    for column in ("artifact", "kind", "size", "last used", "origin"):
         table.add_column(column, overflow="fold")
     for entry in found:
         used = datetime.fromtimestamp(entry.used, UTC).strftime("%Y-%m-%d %H:%M")
-        made = str(len(entry.made_by)) + " steps" if len(entry.made_by) > 1 else "".join(k[:17] for k in entry.made_by)
-        table.add_row(entry.digest[:16], entry.kind, value_text(entry.bytes, "bytes"), used, made or "taken in")
+        row = (entry.digest[:16], entry.kind, value_text(entry.bytes, "bytes"), used, _origin(entry))
+        table.add_row(*map(escaped, row))
     yield from drawn(table, console)
     yield f"{len(found)} artifacts, {value_text(sum(entry.bytes for entry in found), 'bytes')} with what they share counted twice"
+
+
+def _origin(entry: Entry) -> str:
+    """Returns which steps made an artifact, or the files it was taken in with."""
+    if entry.steps:
+        return f"made by {', '.join(entry.steps)}"
+    more = f" and {len(entry.files) - FILES_NAMED} more" if len(entry.files) > FILES_NAMED else ""
+    return f"taken in: {', '.join(entry.files[:FILES_NAMED])}{more}"
 
 
 def entries_json(found: Sequence[Entry]) -> list[JsonObject]:
@@ -120,6 +130,8 @@ def entries_json(found: Sequence[Entry]) -> list[JsonObject]:
             "created": entry.created,
             "used": entry.used,
             "made_by": list(entry.made_by),
+            "steps": list(entry.steps),
+            "files": list(entry.files),
         }
         for entry in found
     ]

@@ -251,6 +251,51 @@ def test_the_cache_can_be_looked_at_checked_trimmed_and_cleared(command: Command
     assert json.loads(command("cache", "ls", "--json").out)["artifacts"] == []
 
 
+def test_the_listing_says_where_each_artifact_comes_from(command: Command, folder: Path) -> None:
+    command("run", "workflow.yaml")
+    said = command("cache", "ls").out
+    assert "made by dynamic_quant" in said
+    assert "taken in: model.onnx" in said
+    assert "taken in: test.npz" in said or "taken in: 0" in said, said
+    listed = json.loads(command("cache", "ls", "--json").out)["artifacts"]
+    assert {name for entry in listed for name in entry["steps"]} == {"dynamic_quant"}
+    del folder
+
+
+def test_a_cache_that_no_run_uses_is_trimmed_to_the_size_that_was_asked(command: Command, folder: Path) -> None:
+    command("run", "workflow.yaml")
+    kept = command("cache", "gc", "--max-size", "0", "--min-age", "1h")
+    assert "is left: what was used within the last 3,600 s (--min-age), and" in kept.out
+    freed = json.loads(command("cache", "gc", "--max-size", "0", "--json").out)
+    assert (freed["kept"], freed["artifacts"] > 0) == (0, True)
+    assert command("cache", "gc", "--max-size", "0 B", "--min-age", "0s").code == 0
+    assert command("cache", "gc", "--max-size", "-1 B").code == 2
+    del folder
+
+
+def test_while_a_run_uses_the_cache_what_was_used_in_the_last_hour_stays(command: Command, folder: Path) -> None:
+    command("run", "workflow.yaml")
+    code = "import sys\nfrom olivelike.store import open_store\nfrom pathlib import Path\n"
+    code += "with open_store(Path('cache')).lease():\n    print('held', flush=True)\n    sys.stdin.read()"
+    with subprocess.Popen(
+        [sys.executable, "-c", code], cwd=folder, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as other:
+        assert other.stdout is not None
+        assert other.stdout.readline() == "held\n"
+        ended = command("cache", "gc", "--max-size", "1 KB")
+        other.communicate("")
+    assert "freed 0 bytes" in ended.out
+    assert "what a running search uses stays" in ended.out
+
+
+def test_clearing_says_what_went(command: Command, folder: Path) -> None:
+    command("run", "workflow.yaml")
+    ended = command("cache", "clear")
+    assert ended.out.startswith("removed 4 artifacts, ")
+    assert command("cache", "clear").out == "removed 0 artifacts, 0 bytes; the cache is empty\n"
+    del folder
+
+
 def test_a_damaged_cache_is_reported_with_exit_5(command: Command, folder: Path) -> None:
     command("run", "workflow.yaml")
     blob = max((p for p in (folder / "cache" / "blobs").rglob("*") if p.is_file()), key=lambda p: p.stat().st_size)
