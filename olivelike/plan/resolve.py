@@ -12,6 +12,7 @@ from olivelike.plan.data import resolve_data
 from olivelike.plan.draw import TreeSpace
 from olivelike.plan.findings import Findings, Places
 from olivelike.plan.goals import resolve_constraints, resolve_metrics, resolve_objectives
+from olivelike.plan.idle import idle_notes
 from olivelike.plan.model import INPUT, NO_BASELINE, MetricPlan, ModelPlan, Plan
 from olivelike.plan.steps import Steps, resolve_steps
 from olivelike.registry import Registry
@@ -73,7 +74,7 @@ def resolve(
         search=workflow.search,
         output=workflow.output,
         run=workflow.run,
-        notes=_notes(workflow, metrics, space.count()),
+        notes=(*_notes(workflow, metrics, space.count()), *idle_notes(steps.tree, steps.passes)),
     )
 
 

@@ -179,3 +179,24 @@ def test_a_workflow_built_in_code_gives_the_same_plan_as_its_text(job: Job, tmp_
     file.write_text(to_yaml(built))
     assert load(file).workflow == built
     assert open_workflow(built).plan.document == open_workflow(file).plan.document
+
+
+@pytest.mark.parametrize(
+    ("calibration", "recipes", "note"),
+    [
+        ("minmax", 1, "static_quant.percentile has no effect with the other parameters of the step"),
+        (
+            ["minmax", "percentile"],
+            3,
+            "static_quant.percentile has no effect in 2 of 4 combinations, which count as one recipe each",
+        ),
+        ("percentile", 2, ""),
+    ],
+)
+def test_a_parameter_without_effect_makes_no_second_recipe_and_is_noted(
+    job: Job, calibration: Json, recipes: int, note: str
+) -> None:
+    job["passes"] = [{"static_quant": {"percentile": [99, 99.9], "calibration": calibration, "data": "test"}}]
+    made = plan(job)
+    assert len(list(made.space.recipes())) == recipes
+    assert made.notes == ((note,) if note else ())
