@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -56,3 +58,32 @@ def test_a_near_miss_of_a_command_is_the_hint(command: Command) -> None:
 
 def test_a_question_gets_no_full_stop() -> None:
     assert str(Problem("OL1", "is it?", hint="yes")) == "OL1: is it? hint: yes"
+
+
+def test_sigterm_ends_a_run_like_ctrl_c(folder: Path) -> None:
+    code = "import sys\nfrom olivelike.cli.app import main\nsys.argv = ['olivelike', *sys.argv[1:]]\nmain()"
+    arguments = ["run", "workflow.yaml", "--json", "--log-format", "json", "--cache-dir", "cache"]
+    with subprocess.Popen(
+        [sys.executable, "-c", code, *arguments], cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as running:
+        assert running.stderr is not None
+        assert json.loads(running.stderr.readline())["event"] == "run_started"
+        assert json.loads(running.stderr.readline())["event"] == "step_started"
+        running.terminate()
+        out, _ = running.communicate(timeout=60)
+    assert running.returncode == 130
+    assert json.loads(out)["status"] == "interrupted"
+    assert not (folder / "out").exists()
+
+
+def test_an_interruption_before_there_is_a_report_says_that_the_same_command_resumes(
+    command: Command, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("olivelike.engine.opened.open_workflow", interrupted)
+    ended = command("run", "workflow.yaml", "--json")
+    assert (ended.code, ended.err) == (130, "OL600: interrupted. hint: the same command again resumes\n")
+    assert json.loads(ended.out)["problems"][0]["code"] == "OL600"
+    del folder
