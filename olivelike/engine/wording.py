@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from olivelike.contracts.figures import brief
+from olivelike.contracts.outcome import Measurement, Paired
 from olivelike.engine.candidate import BASELINE, Candidate
+from olivelike.engine.judge import NO_DIFFERENCE
 from olivelike.plan.model import Objective
 
 
@@ -20,7 +22,12 @@ def lead(objective: Objective, best: Sequence[Candidate], *, narrows: bool) -> s
     which = f"{'lowest' if objective.minimize else 'highest'} {objective.key}{' of these' if narrows else ''}"
     if len(best) == 1:
         return f"{which}: {brief(best[0].metrics[objective.key])}"
-    how = "are as good within the tolerance" if objective.within else "cannot be told apart"
+    if objective.within:
+        how = "are as good within the tolerance"
+    elif any(_is_timed(candidate.metrics[objective.key]) for candidate in best):
+        how = f"differ by no more than timing can tell ({NO_DIFFERENCE:.0%})"
+    else:
+        how = "cannot be told apart"
     return f"{which}: {_listed(best)} {how}"
 
 
@@ -55,6 +62,10 @@ def tie_break(winner: Candidate, other: Candidate) -> str:
     if len(winner.recipe.steps) != len(other.recipe.steps):
         return f"{winner.name} takes fewer steps"
     return f"{winner.name} comes first in the fixed order of recipes"
+
+
+def _is_timed(measurement: Measurement) -> bool:
+    return isinstance(measurement.versus, Paired) and measurement.versus.kind == "ratio"
 
 
 def _listed(candidates: Sequence[Candidate]) -> str:

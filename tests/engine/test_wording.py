@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from olivelike.contracts.outcome import Measurement
+from olivelike.contracts.outcome import Interval, Measurement, Paired
 from olivelike.contracts.recipe import Recipe
 from olivelike.engine.candidate import BASELINE, Candidate
 from olivelike.engine.select import Selection, select
@@ -42,6 +42,15 @@ def test_candidates_that_cannot_be_told_apart_are_named_with_what_decides() -> N
         "trial 1 is the smallest of them (4 bytes, the next has 5)"
     )
     assert found.verdicts[0] == "ties with trial 1; trial 1 is smaller (4 against 5 bytes)"
+
+
+def test_times_that_differ_by_less_than_one_percent_are_told_so() -> None:
+    ratios = [Interval(0.53, 0.53, 0.53), Interval(0.532, 0.532, 0.532)]
+    timed = [Measurement(1, "ms", "lower", 1, 1, 9, Paired("ratio", ratio)) for ratio in ratios]
+    pair = [
+        Candidate(n, Recipe(), str(n), "onnx", 5 - n, {"latency.p50": found}, True) for n, found in enumerate(timed)
+    ]
+    assert "trials 0 and 1 differ by no more than timing can tell (1%); trial 1 is the smallest" in chosen(*pair).why
 
 
 def test_a_tolerance_is_named_where_one_was_given() -> None:
