@@ -16,7 +16,11 @@ Command: TypeAlias = tuple[str, TyperCommand]
 
 LEAD = """
 Standard output carries the answer: a table, or one JSON document with `--json`. Progress, logs and problems go to standard
-error, one line for each problem; `--debug` adds the traceback.
+error, one line for each problem; `--debug` adds the traceback and the logs of failed trials.
+
+With `--json`, standard output is exactly one document whatever happens: the answer, or `{"problems": [...]}` where there is
+none (`validate` adds `"valid"`). With `--log-format json`, each problem is an event on standard error too:
+`{"event": "error", "code": ..., "claim": ..., "place": ..., "path": ..., "hint": ...}`.
 
 | exit code | meaning |
 |---|---|
@@ -25,7 +29,7 @@ error, one line for each problem; `--debug` adds the traceback.
 | 3 | the search ended and nothing holds the constraints; the report names the closest candidate |
 | 4 | undecided: too noisy, or too few samples, to say so |
 | 5 | it broke: no candidate could be measured, or an internal error |
-| 130 | interrupted; running the same command again resumes |
+| 130 | interrupted (Ctrl-C, SIGTERM); running the same command again resumes |
 
 `olivelike --version` prints the version, `--help` after any command prints its help. `OLIVELIKE_CACHE_DIR` names the folder
 of the cache where `--cache-dir` does not.

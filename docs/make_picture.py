@@ -16,7 +16,7 @@ from rich.console import Console
 from rich.text import Text
 
 import olivelike
-from olivelike.cli.tables import report_lines
+from olivelike.cli.report_text import report_lines
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = (ROOT / "README.md", ROOT / "docs" / "tutorial" / "quickstart.md")

@@ -8,13 +8,48 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 __version__ = "0.1.0"
-__all__ = ["Report", "Workflow", "__version__", "run"]
+__all__ = [
+    "Best",
+    "Event",
+    "InputError",
+    "MeasureError",
+    "OlivelikeError",
+    "Problem",
+    "RefusedError",
+    "Report",
+    "RunEnded",
+    "RunStarted",
+    "StepEnded",
+    "StepError",
+    "StepStarted",
+    "StoreError",
+    "TrialEnded",
+    "Workflow",
+    "__version__",
+    "run",
+]
 
 if TYPE_CHECKING:
-    from olivelike.api import Report, run
+    from olivelike.api import Best, Report, run
+    from olivelike.engine.events import Event, RunEnded, RunStarted, StepEnded, StepStarted, TrialEnded
+    from olivelike.errors import InputError, MeasureError, OlivelikeError, Problem, RefusedError, StepError, StoreError
     from olivelike.workflow.schema import Workflow
 
-_HOMES = {"Report": "olivelike.api", "run": "olivelike.api", "Workflow": "olivelike.workflow.schema"}
+_NAMES = {
+    "olivelike.api": ("Best", "Report", "run"),
+    "olivelike.engine.events": ("Event", "RunEnded", "RunStarted", "StepEnded", "StepStarted", "TrialEnded"),
+    "olivelike.errors": (
+        "InputError",
+        "MeasureError",
+        "OlivelikeError",
+        "Problem",
+        "RefusedError",
+        "StepError",
+        "StoreError",
+    ),
+    "olivelike.workflow.schema": ("Workflow",),
+}
+_HOMES = {name: module for module, names in _NAMES.items() for name in names}
 
 
 def __getattr__(name: str) -> object:

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 def run(
     workflow: WorkflowLike,
     *,
-    overrides: Sequence[str] = (),
+    overrides: str | Sequence[str] = (),
     cache_dir: str | Path = "",
     ship_closest: bool = False,
     listener: Listener = ignore,
@@ -37,10 +37,10 @@ def run(
     Args:
         workflow: a workflow file, its content as a mapping, or a `Workflow` built in code. Relative paths start in the
             file's folder, else in the current one.
-        overrides: `KEY=VALUE` texts, as on the command line.
+        overrides: `KEY=VALUE` texts, as on the command line, or one of them.
         cache_dir: the store's folder; by default as on the command line.
         ship_closest: write the closest candidate even where it breaks a constraint.
-        listener: told of everything that happens (`olivelike.engine.events`).
+        listener: told of everything that happens (`olivelike.TrialEnded` and the other events).
 
     Raises:
         InputError: everything that is wrong with the workflow; nothing ran.
@@ -50,7 +50,7 @@ def run(
     return Report(*run_workflow(opened, settings, listener))
 
 
-def load(workflow: WorkflowLike, overrides: Sequence[str] = ()) -> Opened:
+def load(workflow: WorkflowLike, overrides: str | Sequence[str] = ()) -> Opened:
     """Reads and resolves a workflow without running it.
 
     Raises:
@@ -65,6 +65,7 @@ class Best:
 
     Attributes:
         chosen: what the report says of it.
+        label: which trial it is, with the parameters that tell it apart.
         artifact: its files in the store.
         target: what it was made for.
     """
@@ -72,6 +73,7 @@ class Best:
     chosen: contract.Chosen
     artifact: Artifact
     target: Target
+    label: str
 
     @property
     def path(self) -> Path:
@@ -97,9 +99,10 @@ class Best:
         return open_session(self.artifact, self.target).runtime
 
     def __repr__(self) -> str:
-        steps = " > ".join(self.recipe) or "the baseline"
-        values = ", ".join(f"{name}={m.value:.4g} {m.unit}" for name, m in self.metrics.items())
-        return f"<Best {steps}: {values}>"
+        from olivelike.contracts.figures import figures
+
+        values = "; ".join(f"{name} {', '.join(figures(found))}" for name, found in self.metrics.items())
+        return f"<Best {self.label}: {values}>" if values else f"<Best {self.label}>"
 
 
 class Report:
@@ -124,7 +127,10 @@ class Report:
         """
         if self._best is None or self.contract.status.exit_code:
             raise LookupError(f"the run is {self.status}: {self.contract.why}")
-        return Best(self.contract.chosen[0], self._best, self._target)
+        from olivelike.report.rows import choice_text
+
+        choice = self.contract.chosen[0]
+        return Best(choice, self._best, self._target, choice_text(self.contract, choice))
 
     def to_json(self) -> JsonObject:
         """Returns the answer document."""
@@ -132,12 +138,14 @@ class Report:
 
     def to_dicts(self) -> list[dict[str, Json]]:
         """Returns one flat row for each trial, ready for a data frame: number, steps, outcome, verdict and values."""
-        rows = []
+        from olivelike.report.rows import told_of
+
+        told, rows = told_of(self.contract), []
         for trial in self.contract.trials:
             document = trial.to_json()
             row: dict[str, Json] = {
                 "number": trial.number,
-                "steps": str(trial.recipe),
+                "steps": trial.recipe.text(told),
                 "outcome": document["outcome"],
                 "verdict": trial.verdict,
             }
@@ -147,12 +155,17 @@ class Report:
         return rows
 
     def __repr__(self) -> str:
-        from olivelike.report.figures import headline, measured_text
+        from olivelike.contracts.figures import figures
+        from olivelike.report.headline import headline
 
-        lines = [f"<Report {headline(self.contract)}"]
-        if self.contract.chosen:
-            lines += [f"  {n}: {measured_text(m)}" for n, m in self.contract.chosen[0].metrics.items()]
-        lines.append(f"  {len(self.contract.trials)} trials, {self.contract.cost.seconds:.1f} s. {self.contract.why}>")
+        found, said = self.contract, headline(self.contract)
+        lines = [f"<Report {said}"]
+        if found.chosen:
+            lines += [f"  {name}: {', '.join(figures(m))}" for name, m in found.chosen[0].metrics.items()]
+        if found.why not in said:
+            lines.append(f"  {found.why}")
+        many = "1 trial" if len(found.trials) == 1 else f"{len(found.trials)} trials"
+        lines.append(f"  {many}, {found.cost.seconds:.1f} s>")
         return "\n".join(lines)
 
     def _repr_html_(self) -> str:

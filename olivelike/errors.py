@@ -28,7 +28,12 @@ class Problem:
     def __str__(self) -> str:
         where = " ".join(part for part in (self.place, self.path) if part)
         head = f"{self.code} {where}: {self.claim}" if where else f"{self.code}: {self.claim}"
-        return f"{head}. hint: {self.hint}" if self.hint else head
+        stop = "" if head.endswith(("?", "!", ".")) else "."
+        return f"{head}{stop} hint: {self.hint}" if self.hint else head
+
+    def to_json(self) -> dict[str, str]:
+        """Returns the problem as events and answer documents hold it."""
+        return {"code": self.code, "claim": self.claim, "place": self.place, "path": self.path, "hint": self.hint}
 
 
 class OlivelikeError(Exception):
@@ -138,6 +143,6 @@ def nearest(name: str, known: Iterable[str]) -> str:
     if close:
         return f"did you mean {close[0]}?"
     if not names:
-        return "there is none"
+        return "none is defined yet: add one of this name"
     shown = ", ".join(names[:12])
     return f"known: {shown}" + (f" and {len(names) - 12} more" if len(names) > 12 else "")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from html.parser import HTMLParser
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -43,10 +44,10 @@ def test_overrides_apply_to_a_mapping_and_not_to_a_workflow(job: Job) -> None:
 
 def test_the_report_reads_as_text(report: olivelike.Report) -> None:
     text = repr(report)
-    assert text.startswith("<Report small-job: feasible, dynamic_quant")
+    assert text.startswith("<Report small-job: feasible, trial 1 (dynamic_quant(per_channel=false))")
     assert "size.bytes: " in text
     assert "3 trials" in text
-    assert repr(report.best).startswith("<Best dynamic_quant: ")
+    assert repr(report.best).startswith("<Best trial 1 (dynamic_quant(per_channel=false)): size.bytes ")
 
 
 def test_the_report_is_a_flat_table_for_a_data_frame(report: olivelike.Report) -> None:
@@ -109,3 +110,36 @@ def test_an_unknown_public_name_is_an_attribute_error() -> None:
     with pytest.raises(AttributeError, match="no attribute 'optimise'"):
         _ = olivelike.optimise  # type: ignore[attr-defined]
     assert set(dir(olivelike)) >= {"Report", "Workflow", "run"}
+
+
+def test_one_override_may_be_a_text_and_nothing_else_is_taken_for_overrides(job: Job) -> None:
+    report = olivelike.run(job, overrides="passes.dynamic_quant.per_channel=true")
+    assert len(report.contract.trials) == 2
+    wrongs: list[Any] = [{"search.max_trials": 3}, 3, [3]]
+    for wrong in wrongs:
+        with pytest.raises(InputError, match="OL113: overrides are KEY=VALUE texts, got"):
+            olivelike.run(job, overrides=wrong)
+
+
+@pytest.mark.parametrize("wrong", [3, None, b"w.yaml", ["w.yaml"]])
+def test_what_is_no_workflow_is_an_input_error(wrong: Any) -> None:
+    with pytest.raises(InputError, match="OL101: a workflow is a file, a mapping or a Workflow, got"):
+        olivelike.run(wrong)
+
+
+def test_every_public_name_can_be_loaded() -> None:
+    assert all(getattr(olivelike, name) is not None for name in olivelike.__all__)
+    assert set(dir(olivelike)) == set(olivelike.__all__)
+    with pytest.raises(AttributeError, match="no attribute 'nope'"):
+        getattr(olivelike, "nope")  # noqa: B009
+
+
+def test_an_infeasible_report_says_why_once(job: Job) -> None:
+    report = olivelike.run({**job, "constraints": [{"metric": "size", "at_most": "1 B"}]})
+    assert report.status == "infeasible"
+    assert repr(report).count("comes closest") == 1
+
+
+def test_the_best_reads_with_the_figures_of_the_report(report: olivelike.Report) -> None:
+    assert "size.bytes 7.67 kB" in repr(report.best)
+    assert "size.bytes: 7.67 kB" in repr(report)

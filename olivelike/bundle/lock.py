@@ -100,8 +100,12 @@ def read_lock(path: Path) -> Lock:
             machine=cast("dict[str, Json]", value["machine"]),
             files=tuple(map(str, cast("list[Json]", value["files"]))),
         )
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError, KeyError, TypeError, AttributeError) as error:
-        claim = f"this is no lock of olivelike's: {type(error).__name__} {error}"
+    except OSError as error:
+        claim = f"the lock cannot be read: {error.strerror or error}"
+        raise fail(InputError, "OL118", claim, place=str(path), hint="check the path") from error
+    except (UnicodeDecodeError, json.JSONDecodeError, KeyError, TypeError, AttributeError) as error:
+        what = f"`{error.args[0]}` is missing" if isinstance(error, KeyError) else str(error)
+        claim = f"this is no lock of olivelike's: {what}"
         raise fail(InputError, "OL118", claim, place=str(path), hint=f"name the {LOCK_NAME} of a bundle") from error
 
 

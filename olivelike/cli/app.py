@@ -4,16 +4,31 @@ from __future__ import annotations
 
 import signal
 import sys
+import threading
 from typing import Annotated
 
 import typer
+from typer.core import TyperGroup
 
 from olivelike import __version__
 from olivelike.cli import cache, catalog, check, evidence, optimize, selftest
 from olivelike.cli.render import say
 
+
+class _Commands(TyperGroup):
+    """Hands an interruption on: Typer would end with its exit code and say nothing."""
+
+    def invoke(self, ctx: typer.Context) -> object:  # type: ignore[override]
+        """Runs a command."""
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt as error:
+            raise typer.Abort from error
+
+
 app = typer.Typer(
     name="olivelike",
+    cls=_Commands,
     help="Optimize machine-learning models by workflow: chain passes, measure candidates, ship the best that holds.",
     no_args_is_help=True,
     add_completion=False,
@@ -54,7 +69,7 @@ def main() -> None:
     """Runs the command line and exits: 0 found, 2 wrong input, 3 infeasible, 4 undecided, 5 broke, 130 interrupted."""
     from olivelike.cli.failures import exit_code_of
 
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # a scheduler's way of pressing Ctrl-C
+    _stop_like_ctrl_c()
     try:
         result = app(standalone_mode=False)
     except Exception as error:  # noqa: BLE001  # the outermost boundary: one line and a code, a traceback only on request
@@ -62,3 +77,9 @@ def main() -> None:
     except KeyboardInterrupt as error:
         sys.exit(exit_code_of(error))
     sys.exit(result if isinstance(result, int) else 0)
+
+
+def _stop_like_ctrl_c() -> None:
+    """Makes SIGTERM, which schedulers and containers send, end a run as Ctrl-C does: workers are ended, the report is written."""
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, signal.default_int_handler)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -11,7 +12,7 @@ from olivelike.cli.optimize import AsJson, CacheDir, Debug, Format, Level, LogFo
 
 DataFile = Annotated[str, typer.Option("--data", help="Data to feed: .npz, .npy, .csv or a folder of pictures.")]
 Columns = Annotated[
-    list[str] | None, typer.Option("--input", metavar="INPUT=COLUMN", help="Which column feeds which model input.")
+    list[str] | None, typer.Option("--input", metavar="NAME=COLUMN", help="Which column feeds which model input.")
 ]
 
 
@@ -38,13 +39,13 @@ def bench(
     from olivelike.cli import render
     from olivelike.engine.bench import Options
     from olivelike.engine.bench import bench as compare
+    from olivelike.engine.data_option import DataOption, inputs_from
 
     render.start_logging(log_level.value, log_format.value)
     options = Options(
-        data=data,
-        inputs=pairs(inputs or (), "--input"),
+        data=DataOption(data, inputs_from(inputs or ())),
         batch=batch,
-        dims={name: whole(size, f"--dim {name}") for name, size in pairs(dims or (), "--dim").items()},
+        dims=sizes(dims or ()),
         threads=threads,
         providers=tuple(provider or ("cpu",)),
         values=tuple(value or ("p50", "p90")),
@@ -75,28 +76,24 @@ def certify(
     """Say for each constraint of a bundle whether it holds on new data: accept (0), reject (3) or undecided (4)."""
     del debug
     from olivelike.cli import render
-    from olivelike.engine.certify_bundle import EXIT_CODES, Fresh, certify_bundle
+    from olivelike.engine.certify_bundle import EXIT_CODES, certify_bundle
+    from olivelike.engine.data_option import DataOption, inputs_from
     from olivelike.engine.session import Settings
 
     render.start_logging(log_level.value, log_format.value)
-    fresh = Fresh(data, pairs(inputs or (), "--input"), labels)
+    fresh = DataOption(data, inputs_from(inputs or ()), labels)
     with render.progress(log_format.value) as listener:
         found = certify_bundle(bundle, fresh, alpha, workflow, Settings(cache_dir), listener)
     render.certified(found, as_json=json)
     return EXIT_CODES[found.verdict]
 
 
-def pairs(texts: list[str] | tuple[str, ...], option: str) -> dict[str, str]:
-    """Returns `NAME=VALUE` texts as a mapping."""
-    found = dict(text.partition("=")[::2] for text in texts)
-    for name, value in found.items():
-        if not name or not value:
-            raise typer.BadParameter(f"{option} {name}: expected NAME=VALUE")
+def sizes(texts: Sequence[str]) -> dict[str, int]:
+    """Returns `NAME=SIZE` texts as a mapping."""
+    found: dict[str, int] = {}
+    for text in texts:
+        name, _, size = text.partition("=")
+        if not name or not size.isdecimal() or int(size) < 1:
+            raise typer.BadParameter(f"--dim {text}: expected NAME=SIZE, a whole number above 0")
+        found[name] = int(size)
     return found
-
-
-def whole(text: str, option: str) -> int:
-    """Returns a positive whole number."""
-    if not text.isdecimal() or int(text) < 1:
-        raise typer.BadParameter(f"{option}: expected a whole number above 0, got {text!r}")
-    return int(text)

@@ -20,7 +20,7 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print the answer as one JS
 CacheDir = Annotated[
     str, typer.Option("--cache-dir", help="Where artifacts and measurements are kept.", show_default=False)
 ]
-Debug = Annotated[bool, typer.Option("--debug", help="Show tracebacks.")]
+Debug = Annotated[bool, typer.Option("--debug", help="Show tracebacks, and the logs of trials that failed.")]
 
 
 class LogLevel(StrEnum):
@@ -71,7 +71,6 @@ def run(
     debug: Debug = False,
 ) -> int:
     """Run a workflow: make and measure candidates, write the best that holds every constraint."""
-    del debug
     from olivelike.cli import render
     from olivelike.engine.session import Settings, run_workflow
 
@@ -88,7 +87,7 @@ def run(
         render.start_logging(opened.plan.run.log, log_format.value)
     with render.progress(log_format.value) as listener:
         report, _, _ = run_workflow(opened, Settings(cache_dir, ship_closest), listener)
-    render.answer(report, as_json=json)
+    render.answer(report, as_json=json, with_logs=debug)
     return report.status.exit_code
 
 
@@ -134,6 +133,13 @@ def apply(
     data: Annotated[
         str, typer.Option("--data", help="Data for a pass that calibrates: .npz, .npy, .csv or a folder.")
     ] = "",
+    inputs: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--input", metavar="NAME=COLUMN", help="Which column of the data feeds which input; may be repeated."
+        ),
+    ] = None,
+    labels: Annotated[str, typer.Option("--labels", help="The column of the data that holds labels.")] = "",
     force: Annotated[
         bool, typer.Option("--force", help="Replace an output file that exists; never the input.")
     ] = False,
@@ -144,13 +150,14 @@ def apply(
     debug: Debug = False,
 ) -> int:
     """Apply one pass to one model, without a workflow file."""
-    del debug
     from olivelike.cli import render
     from olivelike.engine.apply import apply_pass
+    from olivelike.engine.data_option import DataOption, inputs_from
     from olivelike.engine.session import Settings
 
     render.start_logging(log_level.value, log_format.value)
     with render.progress(log_format.value) as listener:
-        report = apply_pass(name, model, output, parameters or (), data, Settings(cache_dir), listener, force=force)
-    render.answer(report, as_json=json)
+        file = DataOption(data, inputs_from(inputs or ()), labels)
+        report = apply_pass(name, model, output, parameters or (), file, Settings(cache_dir), listener, force=force)
+    render.answer(report, as_json=json, with_logs=debug)
     return report.status.exit_code

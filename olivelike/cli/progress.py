@@ -22,13 +22,17 @@ def trial_line(event: TrialEnded) -> str:
         f"{event.elapsed:.0f} s, about {remaining:.0f} s left" if event.done < event.total else f"{event.elapsed:.0f} s"
     )
     best = f"; best so far: {event.best}" if event.best else ""
-    return f"[{event.done}/{event.total}] {event.trial.recipe}: {_outcome(event)} ({times}){best}"
+    return f"[{event.done}/{event.total}] trial {event.trial.number}: {event.recipe}: {_outcome(event)} ({times}){best}"
+
+
+def _at_most(total: int) -> str:
+    return "1 trial" if total == 1 else f"{total} trials at most"
 
 
 def _outcome(event: TrialEnded) -> str:
     match event.trial.outcome:
-        case Measured():
-            return event.trial.verdict or "measured"
+        case Measured(metrics=metrics):
+            return event.trial.verdict or ("measured" if metrics else "built")
         case Refused(reason=reason):
             return f"refused: {reason}"
         case Failed(reason=reason):
@@ -44,7 +48,7 @@ class PlainLines:
         """Prints what is worth a line."""
         match event:
             case RunStarted(workflow=name, total=total):
-                self._print(f"{name}: {total} trials at most")
+                self._print(f"{name}: {_at_most(total)}")
             case TrialEnded():
                 self._print(trial_line(event))
             case StepStarted() | StepEnded() | RunEnded():
@@ -77,7 +81,7 @@ class LiveLine:
 
         match event:
             case RunStarted(workflow=name, total=total):
-                self._status.update(f"{escape(name)}: {total} trials at most")
+                self._status.update(f"{escape(name)}: {_at_most(total)}")
             case StepStarted(trial=trial, name=name):
                 who = "baseline" if trial < 0 else f"trial {trial}"
                 self._status.update(f"{who}: {escape(name)} ({monotonic() - self._begin:.0f} s)")
@@ -113,8 +117,14 @@ def _event_json(event: Event) -> JsonObject:
             return {"event": "step_started", "trial": trial, "name": name}
         case StepEnded(trial=trial, name=name, how=how, seconds=seconds):
             return {"event": "step_ended", "trial": trial, "name": name, "how": how, "seconds": round(seconds, 3)}
-        case TrialEnded(trial=trial, done=done, total=total, elapsed=elapsed, best=best):
-            shared: JsonObject = {"done": done, "total": total, "elapsed": round(elapsed, 3), "best": best}
+        case TrialEnded(trial=trial, done=done, total=total, elapsed=elapsed, best=best, recipe=recipe):
+            shared: JsonObject = {
+                "recipe": recipe,
+                "done": done,
+                "total": total,
+                "elapsed": round(elapsed, 3),
+                "best": best,
+            }
             return {"event": "trial_ended", **shared, "trial": trial.to_json()}
         case RunEnded(report=report):
             return {"event": "run_ended", "status": report.status.value, "why": report.why}

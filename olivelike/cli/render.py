@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -13,7 +14,6 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from olivelike.contracts.report import Report
-    from olivelike.digest import JsonObject
     from olivelike.engine.bench import Bench
     from olivelike.engine.certify_bundle import Certified
     from olivelike.engine.events import Listener
@@ -25,7 +25,8 @@ if TYPE_CHECKING:
     from olivelike.store.port import Entry, Swept, Verdict
     from olivelike.testing.selftest.rates import Rate
 
-WIDE = 200
+NARROW, WIDE = 100, 200
+"""Columns of a pipe whose width nobody names: reports become a list, tables of short cells are drawn without a fold."""
 
 
 def say(text: str) -> None:
@@ -33,15 +34,18 @@ def say(text: str) -> None:
     print(text)
 
 
-def document(value: JsonObject) -> None:
+def document(value: Mapping[str, object]) -> None:
     """Prints the answer as one JSON document."""
     print(json.dumps(value, indent=1, ensure_ascii=False))
 
 
-def complain(problems: Sequence[Problem]) -> None:
-    """Prints problems, one a line, to standard error."""
+def complain(problems: Sequence[Problem], *, as_events: bool = False, trace: str = "") -> None:
+    """Prints problems to standard error, one a line, as text or as JSON events; a traceback before text, inside an event."""
+    if trace and not as_events:
+        print(trace, end="", file=sys.stderr)
     for problem in problems:
-        print(problem, file=sys.stderr)
+        event = {"event": "error", **problem.to_json(), **({"traceback": trace} if trace else {})}
+        print(json.dumps(event, ensure_ascii=False) if as_events else problem, file=sys.stderr)
 
 
 def start_logging(level: str, style: str) -> None:
@@ -77,15 +81,32 @@ def progress(style: str) -> Iterator[Listener]:
         shown.close()
 
 
-def answer(report: Report, *, as_json: bool) -> None:
-    """Prints a report: the choice and why, then a table of everything that was tried."""
+def answer(report: Report, *, as_json: bool, with_logs: bool = False) -> None:
+    """Prints a report: a table of everything that was tried, then the choice and why.
+
+    Args:
+        report: what to print.
+        as_json: the answer document instead of text.
+        with_logs: the logs of failed trials on standard error before it.
+    """
+    if with_logs:
+        _tell_logs(report)
     if as_json:
         document(report.to_json())
         return
-    from olivelike.cli.tables import report_lines
+    from olivelike.cli.report_text import report_lines
 
-    for line in report_lines(report, _console()):
+    for line in report_lines(report, _console(NARROW)):
         say(line)
+
+
+def _tell_logs(report: Report) -> None:
+    from olivelike.contracts.outcome import Failed
+
+    for trial in report.trials:
+        if isinstance(trial.outcome, Failed) and trial.outcome.log:
+            print(f"log of trial {trial.number}, {trial.outcome.step}:", file=sys.stderr)
+            print(trial.outcome.log.rstrip("\n"), file=sys.stderr)
 
 
 def rebuilt(result: Rebuilt, *, as_json: bool) -> None:
@@ -138,19 +159,17 @@ def rates(found: Iterator[Rate], *, as_json: bool) -> list[Rate]:
 
 def validated(plan: Plan, *, as_json: bool) -> None:
     """Prints that a workflow holds together, and how it was read."""
+    from olivelike.cli.drawing import counted
+
     count = plan.space.count()
     if as_json:
         document({"valid": True, "workflow": plan.name, "recipes": count, "notes": list(plan.notes)})
         return
-    many = "a continuous range of recipes" if count < 0 else _counted(count, "recipe")
-    goals = f"{_counted(len(plan.metrics), 'metric')}, {_counted(len(plan.constraints), 'constraint')}"
+    many = "a continuous range of recipes" if count < 0 else counted(count, "recipe")
+    goals = f"{counted(len(plan.metrics), 'metric')}, {counted(len(plan.constraints), 'constraint')}"
     say(f"{plan.name} is valid: {many}, {goals}")
     for note in plan.notes:
         say(f"note: {note}")
-
-
-def _counted(count: int, noun: str) -> str:
-    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
 
 
 def planned(plan: Plan, found: Preview, *, as_json: bool) -> None:
@@ -172,7 +191,7 @@ def explained(found: Preview, *, as_json: bool) -> None:
         document(preview_json(found))
         return
     for look in found.recipes:
-        say(f"{look.label}: {look.recipe}" if look.recipe.steps else look.label)
+        say(f"{look.label}: {look.recipe.text(found.told)}" if look.label.isdigit() else look.label)
         for line in (*look.steps, *look.measurements):
             say(f"  {line}")
 
@@ -219,20 +238,34 @@ def verified(verdict: Verdict, *, as_json: bool) -> None:
     say(f"{verdict.checked} checked, {len(verdict.bad)} bad" if verdict.bad else f"{verdict.checked} checked, all good")
 
 
-def swept(found: Swept, *, as_json: bool) -> None:
-    """Prints what a garbage collection did."""
+def swept(found: Swept, limit: int, min_age: float, *, as_json: bool) -> None:
+    """Prints what a garbage collection did, and why more is left than was asked for."""
     if as_json:
         document({"freed": found.freed, "kept": found.kept, "artifacts": found.artifacts, "leftovers": found.leftovers})
         return
-    from olivelike.report.figures import value_text
+    from olivelike.contracts.figures import value_text
 
     freed, kept = value_text(found.freed, "bytes"), value_text(found.kept, "bytes")
     say(f"freed {freed} ({found.artifacts} artifacts, {found.leftovers} leftovers), kept {kept}")
+    if found.kept > limit:
+        recent = f"what was used within the last {min_age:,.0f} s (--min-age), and " if min_age else ""
+        say(f"more than {value_text(limit, 'bytes')} is left: {recent}what a running search uses stays")
 
 
-def _console() -> Console:
-    """Returns a console as wide as the terminal; wide where the output is a file, so that nothing is cut."""
+def cleared(artifacts: int, size: int, *, as_json: bool) -> None:
+    """Prints what emptying a store removed."""
+    from olivelike.cli.drawing import counted
+    from olivelike.contracts.figures import value_text
+
+    if as_json:
+        document({"artifacts": artifacts, "freed": size})
+        return
+    say(f"removed {counted(artifacts, 'artifact')}, {value_text(size, 'bytes')}; the cache is empty")
+
+
+def _console(otherwise: int = WIDE) -> Console:
+    """Returns a console as wide as COLUMNS says or the terminal is, and `otherwise` where the output is a file or a pipe."""
     from rich.console import Console
 
-    terminal = sys.stdout.isatty()
-    return Console(file=sys.stdout, width=None if terminal else WIDE, highlight=False)
+    known = sys.stdout.isatty() or os.environ.get("COLUMNS", "").isdigit()
+    return Console(file=sys.stdout, width=None if known else otherwise, highlight=False)

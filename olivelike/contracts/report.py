@@ -275,6 +275,7 @@ class Report:
         conditions: target, machine and versions under which it was measured.
         certificates: what held of the best candidates on data that the search did not see, in the order of asking.
         search: how far the search went, and what ended it.
+        goals: the values that constraints and objectives name, `name.value` each; for drawing, no part of the document.
     """
 
     version: str
@@ -289,6 +290,7 @@ class Report:
     conditions: Mapping[str, Json] = field(default_factory=dict)
     certificates: tuple[Certificate, ...] = ()
     search: Search = field(default_factory=Search)
+    goals: tuple[str, ...] = ()
 
     def to_json(self) -> JsonObject:
         """Returns the answer document."""

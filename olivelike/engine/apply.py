@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
+from typing import TypeAlias
 
 from olivelike.bundle.single_file import put_file, require_free
 from olivelike.contracts.artifact import Artifact
@@ -12,15 +15,17 @@ from olivelike.contracts.data import RefersTo
 from olivelike.contracts.passes import PassConfig
 from olivelike.contracts.report import Report
 from olivelike.digest import Json, files_below
-from olivelike.engine.data_option import data_section
+from olivelike.engine.data_option import DataOption
 from olivelike.engine.events import Listener, ignore
 from olivelike.engine.opened import open_workflow
 from olivelike.engine.session import Settings, run_workflow
-from olivelike.errors import InputError, OlivelikeError, fail
+from olivelike.errors import InputError, OlivelikeError, Problem, fail
 from olivelike.onnxfile.external import model_files
 from olivelike.registry import installed
 
 DATA = "data"
+INPUTS = re.compile(r"add `inputs: \{(.+?): (.+?)\}`")
+"""The hint of a source that finds no column for an input."""
 
 
 def apply_pass(
@@ -28,7 +33,7 @@ def apply_pass(
     model: Path,
     output: Path,
     parameters: Sequence[str],
-    data: str,
+    data: DataOption,
     settings: Settings,
     listener: Listener = ignore,
     *,
@@ -41,7 +46,7 @@ def apply_pass(
         model: a model file or folder.
         output: a folder for a bundle, or a file ending in `.onnx` (its external data lie beside it, named after it).
         parameters: `KEY=VALUE` texts, the pass's parameters.
-        data: a data file for a pass that reads data, or empty.
+        data: what a pass that reads data reads.
         settings: the machine's side.
         listener: told of everything that happens.
         force: replace an output file that is there; the input is never replaced.
@@ -55,18 +60,43 @@ def apply_pass(
         "model": {"path": str(model.absolute())},
         "passes": [{name: config}],
     }
-    if data:
+    if data.path or data.inputs or data.labels:
         config |= _data_parameter(installed().pass_named(name).config, name)
-        workflow["data"] = {DATA: data_section(data)}
+        workflow["data"] = {DATA: data.section()}
     overrides = [f"passes.{name}.{parameter}" for parameter in parameters]
-    if output.suffix != ".onnx":
-        if force:
-            raise fail(InputError, "OL115", "--force replaces a file, and a bundle is a folder", hint="leave it out")
-        opened = open_workflow({**workflow, "output": {"path": str(output.absolute())}}, overrides)
-        return run_workflow(opened, settings, listener)[0]
+    try:
+        run = partial(_run, workflow, overrides, settings, listener)
+        return (
+            _as_bundle(run, output, force=force)
+            if output.suffix != ".onnx"
+            else _as_file(run, model, output, force=force)
+        )
+    except InputError as error:
+        raise InputError(*(_in_flags(problem, name) for problem in error.problems)) from error
+
+
+Run: TypeAlias = Callable[[str], "tuple[Report, Artifact | None]"]
+"""Runs the workflow of one step with an output path, or with none, and returns the report and what was made."""
+
+
+def _run(
+    workflow: Mapping[str, Json], overrides: Sequence[str], settings: Settings, listener: Listener, output: str
+) -> tuple[Report, Artifact | None]:
+    written = {**workflow, "output": {"path": output}} if output else workflow
+    report, made, _ = run_workflow(open_workflow(written, overrides), settings, listener)
+    return report, made
+
+
+def _as_bundle(run: Run, output: Path, *, force: bool) -> Report:
+    if force:
+        raise fail(InputError, "OL115", "--force replaces a file, and a bundle is a folder", hint="leave it out")
+    return run(str(output.absolute()))[0]
+
+
+def _as_file(run: Run, model: Path, output: Path, *, force: bool) -> Report:
     inputs = _input_files(model)
     require_free(output, inputs, force=force)
-    report, made, _ = run_workflow(open_workflow(workflow, overrides), settings, listener)
+    report, made = run("")
     if made is None or report.status.exit_code:
         return report
     return _named(report, made, output, put_file(made.model, output, inputs, force=force))
@@ -88,6 +118,17 @@ def _named(report: Report, made: Artifact, file: Path, files: tuple[str, ...]) -
     notes = [f"left out beside the file: {', '.join(left)}; name a folder to get them"] if left else []
     placed = replace(choice, path=str(file.absolute()), files=files)
     return replace(report, chosen=(placed,), notes=(*report.notes, *notes))
+
+
+def _in_flags(problem: Problem, name: str) -> Problem:
+    """Returns a problem in the terms of the command line: there is no file that a key could be added to."""
+    path = problem.path.removeprefix(f"passes.0.{name}").removeprefix(".")
+    if problem.code == "OL111" and path == DATA:
+        return replace(problem, claim=f"{name} needs data", path="", hint="add --data FILE")
+    if problem.path.partition(".")[0] == DATA:
+        hint = INPUTS.sub(r"add --input \1=\2", problem.hint)
+        return replace(problem, path="--data", hint=hint)
+    return replace(problem, path=path) if path != problem.path else problem
 
 
 def _data_parameter(config: type[PassConfig], name: str) -> dict[str, Json]:

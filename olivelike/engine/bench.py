@@ -15,7 +15,7 @@ from olivelike.contracts.outcome import Failed, Interval, Measurement, Paired
 from olivelike.contracts.report import metrics_json
 from olivelike.digest import Json, JsonObject
 from olivelike.engine.baseline import ITSELF
-from olivelike.engine.data_option import data_section
+from olivelike.engine.data_option import DataOption
 from olivelike.engine.desk import Desk
 from olivelike.engine.events import Listener, ignore
 from olivelike.engine.judge import NO_DIFFERENCE
@@ -45,8 +45,7 @@ class Options:
     """How models are timed.
 
     Attributes:
-        data: a data file to feed, or empty for random values.
-        inputs: model input to column of the data.
+        data: what to feed; nothing means random values.
         batch: samples in one run.
         dims: sizes of dynamic dimensions by name.
         threads: the most threads of a session; 0 leaves it to the runtime.
@@ -56,8 +55,7 @@ class Options:
         pin: processors that the runs are bound to.
     """
 
-    data: str = ""
-    inputs: Mapping[str, str] = field(default_factory=dict)
+    data: DataOption = field(default_factory=DataOption)
     batch: int = 1
     dims: Mapping[str, int] = field(default_factory=dict)
     threads: int = 0
@@ -172,9 +170,9 @@ def _workflow(model: Path, options: Options) -> dict[str, Json]:
         "target": {"providers": list(options.providers), "threads": options.threads},
         "metrics": {LATENCY: latency},
     }
-    if options.data:
+    if options.data.path or options.data.inputs:
         latency["data"] = "data"
-        workflow["data"] = {"data": data_section(options.data, options.inputs)}
+        workflow["data"] = {"data": options.data.section()}
     return workflow
 
 

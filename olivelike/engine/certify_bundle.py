@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
 
@@ -18,7 +18,7 @@ from olivelike.digest import Json, JsonObject, digest_file
 from olivelike.engine.baseline import Reference, baseline_recipe
 from olivelike.engine.candidate import BASELINE
 from olivelike.engine.certify import judged_on
-from olivelike.engine.data_option import data_section
+from olivelike.engine.data_option import DataOption
 from olivelike.engine.desk import Desk
 from olivelike.engine.events import Listener, RunStarted, ignore
 from olivelike.engine.opened import Opened
@@ -33,15 +33,6 @@ from olivelike.sources.local import Local
 KEPT = ("name", "model", "target", "targets", "constraints", "baseline")
 FRESH = "fresh"
 EXIT_CODES = {Certainty.ACCEPT: 0, Certainty.REJECT: 3, Certainty.UNDECIDED: 4}
-
-
-@dataclass(frozen=True, slots=True)
-class Fresh:
-    """Samples that the search did not see: a file or folder, and which of its columns feed what."""
-
-    data: str
-    inputs: Mapping[str, str] = field(default_factory=dict)
-    labels: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +77,12 @@ class Certified:
 
 
 def certify_bundle(
-    bundle: Path, fresh: Fresh, alpha: float, workflow: Path | None, settings: Settings, listener: Listener = ignore
+    bundle: Path,
+    fresh: DataOption,
+    alpha: float,
+    workflow: Path | None,
+    settings: Settings,
+    listener: Listener = ignore,
 ) -> Certified:
     """Judges every constraint of a bundle's workflow on new data.
 
@@ -123,7 +119,7 @@ def certify_bundle(
         return Certified(str(bundle), alpha, findings, metrics)
 
 
-def _with_fresh_data(lock: Lock, bundle: Path, fresh: Fresh, folder: Path) -> Opened:
+def _with_fresh_data(lock: Lock, bundle: Path, fresh: DataOption, folder: Path) -> Opened:
     """Returns the locked workflow with nothing in it but its constraints, their metrics reading the new samples.
 
     Passes and their data stay only where a step makes the baseline.
@@ -150,19 +146,19 @@ def _with_fresh_data(lock: Lock, bundle: Path, fresh: Fresh, folder: Path) -> Op
     return opened_at(document, folder, bundle / LOCK_NAME, str(lock.revision.get("commit", "")), installed())
 
 
-def _fresh_entry(written: Mapping[str, Json], fresh: Fresh) -> dict[str, Json]:
+def _fresh_entry(written: Mapping[str, Json], fresh: DataOption) -> dict[str, Json]:
     """Returns a data entry for the new samples that is read and prepared as the one that the search saw."""
     readers = {*installed().names("readers"), "samples", "shuffle", "use", "split", "columns"}
     kept = {key: value for key, value in written.items() if key not in readers}
-    return {**kept, **data_section(fresh.data, fresh.inputs, fresh.labels)}
+    return {**kept, **fresh.section()}
 
 
-def _check_unseen(lock: Lock, desk: Desk, fresh: Fresh) -> None:
+def _check_unseen(lock: Lock, desk: Desk, fresh: DataOption) -> None:
     for name, spec in desk.data.items():
         seen = [known for known, files in lock.data.items() if name.startswith(FRESH) and files and files == spec.files]
         unseen = [known for known in seen if not _only_certifies(lock, known)]
         if unseen:
-            claim = f"--data {fresh.data} is the data entry {unseen[0]}, which the search has seen"
+            claim = f"--data {fresh.path} is the data entry {unseen[0]}, which the search has seen"
             raise fail(InputError, "OL112", claim, hint="give samples that it has not seen")
 
 

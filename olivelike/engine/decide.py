@@ -60,7 +60,7 @@ def measure_until_decided(field: Field, artifact: Artifact, number: int) -> Outc
     return Measured(artifact.digest, metrics, left_out, unavailable)
 
 
-def _prunes(plan: Plan) -> bool:
+def prunes(plan: Plan) -> bool:
     """Whether a candidate that cannot win any more is left at that."""
     return plan.chooses and plan.output.keep == "best" and plan.search.measure != "all"
 
@@ -70,9 +70,8 @@ def _goals(field: Field, known: Mapping[str, Measurement]) -> Goals:
     if not plan.chooses:
         return Goals()
     left = max(field.deadline - monotonic(), 0.0) if field.deadline != inf else inf
-    prunes = _prunes(plan)
-    rivals = _feasible(field) if prunes else []
-    return Goals(plan.constraints, plan.objectives, field.baseline.metrics, known, rivals, left, prunes)
+    rivals = _feasible(field) if prunes(plan) else []
+    return Goals(plan.constraints, plan.objectives, field.baseline.metrics, known, rivals, left, prunes(plan))
 
 
 def _feasible(field: Field) -> list[Candidate]:
@@ -80,10 +79,11 @@ def _feasible(field: Field) -> list[Candidate]:
     if field.baseline.usable:
         known.append(field.baseline.candidate)
     plan, base = field.desk.plan, field.baseline.metrics
-    return [c for c in known if _is_feasible(plan, c, base)]
+    return [c for c in known if is_feasible(plan, c, base)]
 
 
-def _is_feasible(plan: Plan, candidate: Candidate, baseline: Metrics) -> bool:
+def is_feasible(plan: Plan, candidate: Candidate, baseline: Metrics) -> bool:
+    """Whether a measured candidate could be handed out as far as is known now."""
     if not candidate.complete or any(objective.key not in candidate.metrics for objective in plan.objectives):
         return False
     if plan.output.kind not in {"", candidate.kind}:

@@ -12,6 +12,7 @@ from olivelike.contracts.artifact import Manifest
 from olivelike.contracts.data import DataSpec
 from olivelike.contracts.passes import AnyPass
 from olivelike.contracts.ports import Executor
+from olivelike.contracts.recipe import Varying
 from olivelike.contracts.space import Limits
 from olivelike.digest import JsonObject
 from olivelike.engine.events import Event, Listener, ignore
@@ -42,6 +43,7 @@ class Desk:
         listener: told of everything that happens.
         deadline: the monotonic time at which the search's time is up.
         origins: where the files of data and scripts were taken from.
+        told: what tells the plan's recipes apart.
     """
 
     plan: Plan
@@ -53,6 +55,7 @@ class Desk:
     machine: JsonObject
     listener: Listener = ignore
     deadline: float = inf
+    told: Varying = frozenset()
     ledger: Ledger = field(default_factory=Ledger)
     turns: Turns = field(default_factory=Turns)
     origins: Origins = field(default_factory=Origins)

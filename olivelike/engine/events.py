@@ -37,13 +37,23 @@ class StepEnded:
 
 @dataclass(frozen=True, slots=True)
 class TrialEnded:
-    """A trial has its outcome; `best` describes the best feasible candidate so far, empty while there is none."""
+    """A trial has its outcome.
+
+    Attributes:
+        trial: the trial.
+        done: how many trials have ended.
+        total: how many are known to be ahead, this one included.
+        elapsed: seconds since the run began.
+        best: describes the best feasible candidate so far; empty while there is none.
+        recipe: the trial's steps with the parameters that tell it apart.
+    """
 
     trial: Trial
     done: int
     total: int
     elapsed: float
     best: str
+    recipe: str
 
 
 @dataclass(frozen=True, slots=True)

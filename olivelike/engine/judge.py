@@ -179,11 +179,10 @@ def _holds(found: Interval, bound: float, upper: bool) -> Holds:
 
 
 def _negated(interval: Interval) -> Interval:
-    return Interval(-interval.value, -interval.high, -interval.low)
+    return Interval(0.0 - interval.value, 0.0 - interval.high, 0.0 - interval.low)  # never minus zero
 
 
 def _found(constraint: Constraint, found: Interval) -> str:
     factor, unit = (100, " %") if constraint.relative else (1, "")
-    if found.low == found.high:
-        return f"got {found.value * factor:.4g}{unit}"
-    return f"got {found.value * factor:.4g}{unit} [{found.low * factor:.4g}, {found.high * factor:.4g}]"
+    value, low, high = (f"{end * factor + 0.0:.4g}" for end in (found.value, found.low, found.high))
+    return f"got {value}{unit}" if found.low == found.high else f"got {value}{unit} [{low}, {high}]"

@@ -68,15 +68,16 @@ def measure(
     with desk.flights.of(key := key_of(ingredients)):
         record = desk.store.lookup(key)
         if not isinstance(record, Absent):
-            known = _values(metric, record)
-            if _suffices(known, goals):
+            known = read_values(metric, record)
+            if suffices(known, goals):
                 desk.ledger.count("measurements_cached")
                 desk.tell(StepEnded(trial, metric.name, "cached", 0.0))
                 return known
         return _fresh(desk, metric, replace(task, goals=goals.to_json()), ingredients, trial)
 
 
-def _suffices(known: Values, goals: Goals) -> bool:
+def suffices(known: Values, goals: Goals) -> bool:
+    """Whether a measurement can be served: it is complete, or these goals rule the candidate out on it too."""
     return all(m.complete for m in known.metrics.values()) or goals.prospect(known.metrics) is Prospect.OUT
 
 
@@ -129,7 +130,7 @@ def _turn(desk: Desk, metric: MetricPlan) -> Iterator[None]:
 def _found(desk: Desk, metric: MetricPlan, ingredients: JsonObject, answer: JsonObject, seconds: float) -> Found:
     if answer["outcome"] != "measured":
         return read_failure(answer, metric.name, desk.origins)
-    values = _values(metric, answer)
+    values = read_values(metric, answer)
     missing = [key for key in metric.keys if key not in {**values.metrics, **values.undefined}]
     if missing:
         return Failed(f"OL504 {metric.type_name} did not give {', '.join(missing)}", metric.name)
@@ -146,7 +147,7 @@ def _found(desk: Desk, metric: MetricPlan, ingredients: JsonObject, answer: Json
     return values
 
 
-def _values(metric: MetricPlan, answer: JsonObject) -> Values:
+def read_values(metric: MetricPlan, answer: JsonObject) -> Values:
     """Reads values by `name.value`, in the order in which the metric declares them."""
     found = cast("dict[str, JsonObject]", answer["metrics"])
     order = [value.name for value in metric.values if value.name in found]

@@ -32,16 +32,17 @@ class Opened:
     registry: Registry
 
 
-def open_workflow(workflow: WorkflowLike, overrides: Sequence[str] = ()) -> Opened:
+def open_workflow(workflow: WorkflowLike, overrides: str | Sequence[str] = ()) -> Opened:
     """Reads and resolves a workflow.
 
     Args:
         workflow: a file, a mapping as a file would hold it, or a `Workflow`.
-        overrides: `KEY=VALUE` texts; refused for a `Workflow`, which is changed in code.
+        overrides: `KEY=VALUE` texts, or one of them; refused for a `Workflow`, which is changed in code.
 
     Raises:
         InputError: everything that is wrong with it.
     """
+    overrides = _listed(overrides)
     registry = installed()
     for claim in registry.broken.values():
         LOG.warning("%s; its passes and metrics are missing", claim)
@@ -52,7 +53,25 @@ def open_workflow(workflow: WorkflowLike, overrides: Sequence[str] = ()) -> Open
         return Opened(resolve(workflow, registry, Path()), registry)
     if isinstance(workflow, Mapping):
         return _resolved(from_mapping(workflow, overrides), registry)
-    return _resolved(load(Path(workflow), overrides), registry)
+    given: object = workflow  # whatever an untyped caller handed in
+    if not isinstance(given, str | Path):
+        claim = f"a workflow is a file, a mapping or a Workflow, got {type(given).__name__} {given!r:.40}"
+        raise fail(InputError, "OL101", claim, hint="name a workflow file")
+    return _resolved(load(Path(given), overrides), registry)
+
+
+def _listed(overrides: str | Sequence[str]) -> Sequence[str]:
+    """Returns overrides as texts; one text stands for itself.
+
+    Raises:
+        InputError: OL113, they are something else, a mapping for example.
+    """
+    if isinstance(overrides, str):
+        return (overrides,)
+    if not isinstance(overrides, Sequence) or not all(isinstance(text, str) for text in overrides):
+        claim = f"overrides are KEY=VALUE texts, got {type(overrides).__name__} {overrides!r:.40}"
+        raise fail(InputError, "OL113", claim, hint='for example overrides=["search.max_trials=5"]')
+    return overrides
 
 
 def _resolved(loaded: Loaded, registry: Registry) -> Opened:

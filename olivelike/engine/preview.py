@@ -2,28 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from enum import Enum
 from itertools import islice
-from typing import cast
 
 from pydantic import ValidationError
 
 from olivelike.contracts.artifact import Artifact
-from olivelike.contracts.recipe import Recipe, RecipeStep
-from olivelike.digest import JsonObject
+from olivelike.contracts.outcome import Measurement
+from olivelike.contracts.recipe import Recipe, RecipeStep, Varying
 from olivelike.engine.baseline import FirstChoices, baseline_recipe
+from olivelike.engine.candidate import BASELINE, Candidate
+from olivelike.engine.decide import is_feasible, prunes
 from olivelike.engine.desk import Desk
+from olivelike.engine.goals import Goals
 from olivelike.engine.measure import ingredients_of as measure_ingredients_of
-from olivelike.engine.measure import measure_task
+from olivelike.engine.measure import measure_task, read_values, suffices
+from olivelike.engine.missing import why_no_measurement, why_no_step
 from olivelike.engine.step import ingredients_of as step_ingredients_of
 from olivelike.engine.step import step_task
 from olivelike.plan.model import NO_BASELINE, MetricPlan
-from olivelike.store.keys import differences, key_of
+from olivelike.store.keys import key_of
 from olivelike.store.port import Absent
-
-MOST_DIFFERENCES = 4
 
 
 class Found(Enum):
@@ -32,11 +33,12 @@ class Found(Enum):
     HIT = "hit"
     MISS = "miss"
     UNKNOWN = "unknown"
+    NOT_NEEDED = "not needed"
 
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """One step or measurement: its name, what the cache knows of it, and why it misses."""
+    """One step or measurement: its name, what the cache knows of it, and why it misses or is not asked for."""
 
     name: str
     found: Found
@@ -65,11 +67,13 @@ class Preview:
         count: how many recipes there are; -1 where a range is continuous.
         tried: how many trials a run would do at most.
         notes: what the user should know of the baseline.
+        told: what tells the recipes apart.
     """
 
     recipes: tuple[RecipeLook, ...]
     count: int
     tried: int
+    told: Varying
     notes: tuple[str, ...] = ()
 
 
@@ -84,13 +88,23 @@ def preview(desk: Desk, source: Artifact) -> Preview:
     tried = most if count < 0 else min(count, most)
     first, notes = baseline_recipe(desk.plan, source.kind)
     made_first, reference = _steps(desk, source, first)
-    compares = desk.plan.baseline != NO_BASELINE
-    looks = [RecipeLook("baseline", first, made_first, _measurements(desk, reference, reference))] if compares else []
-    recipes = [desk.plan.space.draw(FirstChoices())] if count < 0 else islice(desk.plan.space.recipes(), tried)
-    for number, recipe in enumerate(recipes):
+    looks: list[RecipeLook] = []
+    base: Mapping[str, Measurement] = {}
+    rivals: list[Candidate] = []
+    if desk.plan.baseline != NO_BASELINE:
+        seen = _measurements(desk, reference, reference, Goals())
+        base = seen.values
+        looks.append(RecipeLook("baseline", first, made_first, seen.looks))
+        rivals += [Candidate(BASELINE, first, reference, "", 0, base, True)] if seen.complete else []
+    listed = [desk.plan.space.draw(FirstChoices())] if count < 0 else islice(desk.plan.space.recipes(), tried)
+    for number, recipe in enumerate(listed):
         steps, made = _steps(desk, source, recipe)
-        looks.append(RecipeLook(str(number), recipe, steps, _measurements(desk, made, reference)))
-    return Preview(tuple(looks), count, tried, notes)
+        feasible = [rival for rival in rivals if is_feasible(desk.plan, rival, base)]
+        goals = Goals(desk.plan.constraints, desk.plan.objectives, base, rivals=feasible, prunes=prunes(desk.plan))
+        seen = _measurements(desk, made, reference, goals)
+        looks.append(RecipeLook(str(number), recipe, steps, seen.looks))
+        rivals += [Candidate(number, recipe, made, "", 0, seen.values, True)] if seen.complete else []
+    return Preview(tuple(looks), count, tried, desk.told, notes)
 
 
 def _steps(desk: Desk, source: Artifact, recipe: Recipe) -> tuple[tuple[Look, ...], str]:
@@ -123,41 +137,45 @@ def _step(desk: Desk, source: str, step: RecipeStep) -> tuple[list[Look], str]:
     ingredients = step_ingredients_of(desk, step_task(desk, source, step, kind, needed), kind)
     record = desk.store.lookup(key_of(ingredients))
     if isinstance(record, Absent):
-        return [*looks, Look(step.name, Found.MISS, _why(desk, "step/", "pass", ingredients))], ""
+        return [*looks, Look(step.name, Found.MISS, why_no_step(desk.store, ingredients))], ""
     if "refused" in record:
         return [*looks, Look(step.name, Found.HIT, f"refused: {record['refused']}")], ""
     return [*looks, Look(step.name, Found.HIT)], str(record["output"])
 
 
-def _measurements(desk: Desk, candidate: str, reference: str) -> tuple[Look, ...]:
-    return tuple(_measurement(desk, metric, candidate, reference) for metric in desk.plan.metrics)
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """What the cache has of a candidate's measurements; `complete` where it has all that a run would ask for."""
+
+    looks: tuple[Look, ...]
+    values: Mapping[str, Measurement]
+    complete: bool
 
 
-def _measurement(desk: Desk, metric: MetricPlan, candidate: str, reference: str) -> Look:
-    if not candidate or not reference:
-        return Look(metric.name, Found.UNKNOWN, "depends on a step that has to run")
-    ingredients = measure_ingredients_of(desk, metric, measure_task(desk, metric, candidate, reference))
-    if not isinstance(desk.store.lookup(key_of(ingredients)), Absent):
-        return Look(metric.name, Found.HIT)
-    return Look(metric.name, Found.MISS, _why(desk, "measure/", "metric", ingredients))
-
-
-def _why(desk: Desk, prefix: str, subject: str, ingredients: JsonObject) -> str:
-    """Returns what differs from the nearest record of the same pass or metric."""
-    fewest: list[str] = []
-    for old in _recorded(desk, prefix):
-        if old.get(subject) != ingredients[subject]:
+def _measurements(desk: Desk, candidate: str, reference: str, goals: Goals) -> _Seen:
+    """Looks up measurements in the order of a run, which asks for no more once the candidate cannot win."""
+    looks: list[Look] = []
+    values: dict[str, Measurement] = {}
+    for metric in desk.plan.metrics:
+        if hopeless := goals.hopeless(values):
+            looks.append(Look(metric.name, Found.NOT_NEEDED, hopeless))
             continue
-        found = list(differences(old, ingredients))
-        if found and (not fewest or len(found) < len(fewest)):
-            fewest = found
-    if not fewest:
-        return "never done before"
-    more = f" and {len(fewest) - MOST_DIFFERENCES} more" if len(fewest) > MOST_DIFFERENCES else ""
-    return ", ".join(fewest[:MOST_DIFFERENCES]) + more
+        look, found = _measurement(desk, metric, candidate, reference, replace(goals, known=dict(values)))
+        looks.append(look)
+        values |= found
+    return _Seen(tuple(looks), values, all(look.found is Found.HIT for look in looks))
 
 
-def _recorded(desk: Desk, prefix: str) -> Iterator[JsonObject]:
-    for _, record in desk.store.records(prefix):
-        if isinstance(ingredients := record.get("ingredients"), Mapping):
-            yield cast("JsonObject", ingredients)
+def _measurement(
+    desk: Desk, metric: MetricPlan, candidate: str, reference: str, goals: Goals
+) -> tuple[Look, Mapping[str, Measurement]]:
+    if not candidate or not reference:
+        return Look(metric.name, Found.UNKNOWN, "depends on a step that has to run"), {}
+    ingredients = measure_ingredients_of(desk, metric, measure_task(desk, metric, candidate, reference))
+    record = desk.store.lookup(key_of(ingredients))
+    if isinstance(record, Absent):
+        return Look(metric.name, Found.MISS, why_no_measurement(desk.store, ingredients)), {}
+    values = read_values(metric, record)
+    if not suffices(values, goals):
+        return Look(metric.name, Found.MISS, "measured only as far as an earlier run needed it"), {}
+    return Look(metric.name, Found.HIT), values.metrics

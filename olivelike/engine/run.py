@@ -69,13 +69,14 @@ def _unfinished(desk: Desk, baseline: Reference, trials: Trials) -> Report:
         notes=(*desk.plan.notes, *baseline.notes, *([search.note] if search.note else [])),
         conditions=conditions(desk),
         search=search,
+        goals=tuple(dict.fromkeys([c.key for c in desk.plan.constraints] + [o.key for o in desk.plan.objectives])),
     )
 
 
 def _conclude(desk: Desk, baseline: Reference, trials: Trials) -> Report:
     report = _unfinished(desk, baseline, trials)
     if trials.stopped_by is Stop.INTERRUPTED:
-        return replace(report, status=Status.INTERRUPTED, why="interrupted; the same command again resumes")
+        return replace(report, status=Status.INTERRUPTED, why="the same command again resumes")
     measured = [trial for trial in trials.done if isinstance(trial.outcome, Measured)]
     if not measured:
         wrong = [p for t in trials.done if isinstance(t.outcome, Failed) for p in t.outcome.input]
@@ -83,9 +84,9 @@ def _conclude(desk: Desk, baseline: Reference, trials: Trials) -> Report:
             raise InputError(*dict.fromkeys(wrong))
         return replace(report, why=f"OL506 no candidate could be measured: {_first_reason(trials.done)}")
     if not desk.plan.chooses:
-        return replace(
-            report, status=Status.BUILT, why="built as written: nothing to choose", chosen=(_built(desk, measured[0]),)
-        )
+        built = tuple(replace(trial, verdict="built") if trial is measured[0] else trial for trial in trials.done)
+        why = "the workflow leaves one recipe, so there was nothing to choose"
+        return replace(report, status=Status.BUILT, why=why, chosen=(_built(desk, measured[0]),), trials=built)
     return _selected(desk, report, baseline, trials)
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from olivelike.contracts.report import Status
 from olivelike.engine.candidate import BASELINE, Candidate
 from olivelike.engine.judge import Holds, Judgement, Metrics, Standing, is_paired, judge, standing
-from olivelike.engine.wording import distance, lead, tie_break
+from olivelike.engine.wording import distance, lead, outright, tie_break
 from olivelike.plan.model import Constraint, Objective
 
 ONLY_ONE = "the only one that holds every constraint"
@@ -154,26 +154,24 @@ def pareto(
 
 def _best(pool: Sequence[Candidate], objectives: Sequence[Objective]) -> tuple[Candidate, str, dict[int, str]]:
     """Returns the best of a pool, why, and for each other one why it is behind."""
-    left, leaders, behind = list(pool), [], {}
+    left, behind = list(pool), dict[int, str]()
+    because: list[str] = []
     for objective in objectives:
         before, left = left, _front(objective, left)
-        leaders.append((objective, left[0]))
+        because.append(lead(objective, left, narrows=bool(because)))
         for candidate in before:
             if candidate not in left:
                 behind[candidate.trial] = f"behind on {objective.key}: {distance(objective, candidate, left[0])}"
         if len(left) == 1:
             break
     winner = min(left, key=_order)
-    because = [lead(objective, winner, leader) for objective, leader in leaders]
-    for candidate in left:
-        if candidate is not winner:
-            behind[candidate.trial] = f"ties with {winner.name}; {tie_break(winner, candidate)}"
-    if len(left) > 1:
-        names = ", ".join(str(c.trial) if c.trial != BASELINE else "the baseline" for c in left if c is not winner)
-        because.append(
-            f"ties with {names}, and {tie_break(winner, min((c for c in left if c is not winner), key=_order))}"
-        )
-    return winner, "; ".join(text for text in because if text) or ONLY_ONE, behind
+    others = [candidate for candidate in left if candidate is not winner]
+    for candidate in others:
+        how = "ties with" if objectives else "holds too, as does"
+        behind[candidate.trial] = f"{how} {winner.name}; {tie_break(winner, candidate)}"
+    if others:
+        because.append(outright(winner, left, min(others, key=_order), by_objective=bool(objectives)))
+    return winner, "; ".join(because) or ONLY_ONE, behind
 
 
 def _front(objective: Objective, pool: Sequence[Candidate]) -> list[Candidate]:

@@ -18,6 +18,7 @@ from olivelike.engine.events import Listener, ignore
 from olivelike.engine.opened import Opened
 from olivelike.engine.prepare import Prepared, prepare
 from olivelike.engine.run import run
+from olivelike.engine.telling import varying_in
 from olivelike.engine.trials import broken
 from olivelike.errors import InputError, StoreError
 from olivelike.evaluate.machine.fingerprint import machine_fingerprint, runtime_fingerprint
@@ -79,6 +80,7 @@ def desk_for(opened: Opened, settings: Settings, listener: Listener = ignore) ->
                 machine=machine_fingerprint(),
                 listener=listener,
                 origins=prepared.origins,
+                told=varying_in(plan.space),
             )
             yield desk, prepared
     finally:

@@ -10,6 +10,7 @@ from traceback import format_exception
 from typing import TypeAlias
 
 from olivelike.contracts.artifact import Artifact
+from olivelike.contracts.figures import brief
 from olivelike.contracts.outcome import Failed, Measured
 from olivelike.contracts.ports import Exhausted, Score, Strategy
 from olivelike.contracts.recipe import Recipe
@@ -151,7 +152,7 @@ class _Search:
         trials.since_best = 0 if best != trials.best else trials.since_best + 1
         trials.best = best
         total = max(len(trials.done) + len(trials.waiting), expected_trials(desk))
-        desk.tell(TrialEnded(trial, len(trials.done), total, monotonic() - self.start, best))
+        desk.tell(TrialEnded(trial, len(trials.done), total, monotonic() - self.start, best, recipe.text(desk.told)))
 
 
 def ways(desk: Desk) -> int:
@@ -231,5 +232,5 @@ def _best_so_far(desk: Desk, baseline: Reference, trials: Trials) -> str:
     if not found.ranked or found.status.exit_code:
         return ""
     best = found.ranked[0]
-    values = [f"{o.key} {best.metrics[o.key].value:.4g}" for o in desk.plan.objectives]
-    return " ".join([f"trial {best.trial} ({best.recipe})", *values])
+    values = [f"{o.key} {brief(best.metrics[o.key])}" for o in desk.plan.objectives]
+    return ", ".join([f"trial {best.trial}", *values])

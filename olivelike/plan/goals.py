@@ -185,9 +185,14 @@ def _in_unit(amount: Amount, spec: ValueSpec, path: KeyPath, findings: Findings)
         return amount.value
     if amount.unit in SECONDS and spec.unit in SECONDS:
         return amount.value * SECONDS[amount.unit] / SECONDS[spec.unit]
-    findings.add(
-        "OL105", f"{spec.name} is measured in {spec.unit}, got {amount.unit}", path, f"write it in {spec.unit}"
-    )
+    if spec.unit == "1":
+        claim, hint = f"{spec.name} is a plain number, got an amount in {amount.unit}", "write a number without a unit"
+    else:
+        example = {"bytes": "2 MiB", "ms": "20 ms", "s": "2 s"}.get(
+            spec.unit, "a plain number, which counts in this unit"
+        )
+        claim, hint = f"{spec.name} is measured in {spec.unit}, got {amount.unit}", f"for example {example}"
+    findings.add("OL105", claim, path, hint)
     return amount.value
 
 

@@ -13,6 +13,7 @@ from olivelike.plan.data import resolve_data
 from olivelike.plan.draw import TreeSpace
 from olivelike.plan.findings import Findings, Places
 from olivelike.plan.goals import resolve_constraints, resolve_metrics, resolve_objectives
+from olivelike.plan.idle import idle_notes
 from olivelike.plan.kinds import deliverable, kinds_made, several
 from olivelike.plan.model import INPUT, NO_BASELINE, MetricPlan, ModelPlan, Plan
 from olivelike.plan.steps import Steps, resolve_steps
@@ -78,7 +79,7 @@ def resolve(
         output=workflow.output.model_copy(update={"kind": kind}),
         run=workflow.run,
         kinds=kinds,
-        notes=_notes(workflow, metrics, space.count(), kinds),
+        notes=(*_notes(workflow, metrics, space.count(), kinds), *idle_notes(steps.tree, steps.passes)),
     )
 
 

@@ -28,6 +28,7 @@ from olivelike.workflow.schema import StepSection, Workflow
 
 MOST_WAYS = 1000
 """So many combinations of one step's choices are looked at for one that holds together."""
+RANGE_KEYS = ("range", "step", "log")
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,11 +172,20 @@ class _Parameters:
             return _Fixed(value["value"])
         if isinstance(value, Mapping) and set(value) == {"choice"} and isinstance(value["choice"], list):
             return Choice(tuple(value["choice"]))
-        if isinstance(value, Mapping) and "range" in value and set(value) <= {"range", "step", "log"}:
+        if isinstance(value, Mapping) and "range" in value and self._is_range(name, value, info):
             return self._range(name, value)
         if isinstance(value, list) and not holds_collection(info.annotation):
             return Choice(tuple(value))
         return _Fixed(value)
+
+    def _is_range(self, name: str, value: Mapping[str, Json], info: FieldInfo) -> bool:
+        """Whether a mapping with the key `range` is one; a key that no range has is named where no mapping can be meant."""
+        unknown = [key for key in value if key not in RANGE_KEYS]
+        if unknown and holds_collection(info.annotation):
+            return False
+        for key in unknown:
+            self.findings.add("OL104", "unknown key", (*self.path, name, key), nearest(key, RANGE_KEYS))
+        return True
 
     def _range(self, name: str, value: Mapping[str, Json]) -> Domain | _Fixed:
         bounds, step = value["range"], value.get("step", 0)

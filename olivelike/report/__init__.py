@@ -1,1 +1,1 @@
-"""Drawing a report as figures and HTML."""
+"""Drawing a report: rows, a headline, HTML."""

@@ -24,11 +24,18 @@ def entries_of(layout: Layout) -> tuple[Entry, ...]:
             created=_created(layout, digest),
             used=layout.manifests.used(digest),
             made_by=tuple(makers[digest]),
+            steps=tuple(dict.fromkeys(_step_name(layout, key) for key in makers[digest])),
+            files=tuple(file.name for file in inventory.files if file.name != MANIFEST_NAME),
         )
         for digest in layout.manifests.all()
         if isinstance(inventory := layout.manifests.read(digest), Inventory)
     ]
     return tuple(sorted(found, key=lambda entry: (-entry.used, entry.digest)))
+
+
+def _step_name(layout: Layout, key: str) -> str:
+    record = layout.index.lookup(key)
+    return "unnamed" if isinstance(record, Absent) else str(record.get("step", "unnamed"))
 
 
 def _kind(layout: Layout, inventory: Inventory) -> str:

@@ -16,6 +16,7 @@ from olivelike.store.gc import collect
 from olivelike.store.intake import keep, names_to_publish, take
 from olivelike.store.inventory import Inventory, refuse_unusable
 from olivelike.store.layout import FOLDERS, Layout, made_key, prepare
+from olivelike.store.leases import Lease
 from olivelike.store.listing import entries_of
 from olivelike.store.opening import inventory_of, is_complete, refuse_incomplete
 from olivelike.store.place import remove_tree
@@ -107,6 +108,11 @@ class LocalStore(Store):
         """Holds a lease; see `Store.lease`."""
         return self._layout.leases.hold()
 
+    def in_use(self) -> bool:
+        """Looks for leases of other processes; see `Store.in_use`."""
+        with self._working():
+            return bool(self._others())
+
     def gc(self, max_bytes: int, *, min_age: float = 3600.0, now: Clock = time.time) -> Swept:
         """Collects garbage; see `Store.gc`."""
         with self._working(), self._layout.lock.exclusive():
@@ -148,11 +154,13 @@ class LocalStore(Store):
         return Artifact.read(self._layout.trees.materialise(inventory), inventory.digest)
 
     def _refuse_running(self) -> None:
-        mine, now = Owner.current(), time.time()
-        others = [lease for lease in self._layout.leases.all() if lease.owner != mine and lease.is_live(now)]
-        if others:
+        if others := self._others():
             claim = f"a run is using the store (process {others[0].owner.pid})"
             raise fail(StoreError, "OL401", claim, place=str(self.root), hint="wait for it, or stop it")
+
+    def _others(self) -> list[Lease]:
+        mine, now = Owner.current(), time.time()
+        return [lease for lease in self._layout.leases.all() if lease.owner != mine and lease.is_live(now)]
 
     @contextmanager
     def _working(self) -> Iterator[None]:

@@ -63,6 +63,8 @@ class Entry:
         created: when it was first published, in seconds since the epoch.
         used: when it was last used.
         made_by: keys of the step records that name it as their output.
+        steps: names of the steps that made it, in the order of their keys, none twice; empty for what was taken in.
+        files: names of its files, its manifest left out.
     """
 
     digest: str
@@ -71,6 +73,8 @@ class Entry:
     created: float
     used: float
     made_by: tuple[str, ...]
+    steps: tuple[str, ...]
+    files: tuple[str, ...]
 
 
 class Store(ABC):
@@ -156,6 +160,10 @@ class Store(ABC):
     @abstractmethod
     def lease(self) -> AbstractContextManager[None]:
         """Says that a run is under way: until the end, `gc` keeps everything used since the beginning."""
+
+    @abstractmethod
+    def in_use(self) -> bool:
+        """Whether another process's run is using the store."""
 
     @abstractmethod
     def gc(self, max_bytes: int, *, min_age: float = 3600.0, now: Clock = time.time) -> Swept:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+import math
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import cast
+from difflib import get_close_matches
+from typing import cast, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
@@ -111,8 +113,13 @@ def _translated(detail: ErrorDetails, found: Trace) -> Fault:
             return Fault("OL109", f"`{key}` is not built yet", found.path, "remove it")
         case "extra_forbidden":
             return Fault("OL104", "unknown key", found.path, nearest(key, _keys(found.section)))
+        case "missing" if isinstance(detail["input"], list | tuple):  # too few items where their number is fixed
+            return Fault("OL105", _too_short(detail["input"], found), found.path, _example(key, found, ""))
         case "missing":
-            return Fault("OL111", f"`{key}` is missing", found.path, _missing_hint(key, found))
+            return Fault("OL111", f"`{key}` is missing", found.path, _missing_hint(key, found, detail["input"]))
+        case "int_from_float":
+            low = math.floor(detail["input"])
+            return Fault("OL105", f"{got}{_SPLIT}a whole number", found.path, f"write {low} or {low + 1}")
         case "literal_error" | "enum":
             return _not_among(detail, found, got)
         case "value_error" | "assertion_error":
@@ -122,6 +129,15 @@ def _translated(detail: ErrorDetails, found: Trace) -> Fault:
         return Fault("OL105", f"{got}{_SPLIT}{words} {detail['ctx'][bound]}", found.path, _example(key, found, ""))
     expected, example = _EXPECTED.get(kind, (detail["msg"].removeprefix("Input should be "), ""))
     return Fault("OL105", f"{got}{_SPLIT}{expected}", found.path, _example(key, found, example))
+
+
+def _too_short(value: Sequence[object], found: Trace) -> str:
+    """Returns the claim of a list with too few items where the schema fixes how many there are."""
+    field = found.section.model_fields.get(str(found.path[0])) if found.path else None
+    shapes = (field.annotation, *get_args(field.annotation)) if field else ()
+    lengths = [len(get_args(shape)) for shape in shapes if get_origin(shape) is tuple]
+    expected = f"a list of {lengths[0]}" if lengths else "a longer list"
+    return f"got a list of {len(value)}{_SPLIT}{expected}"
 
 
 def _not_among(detail: ErrorDetails, found: Trace, got: str) -> Fault:
@@ -141,7 +157,10 @@ def _keys(section: type[BaseModel]) -> tuple[str, ...]:
     return section.written_keys() if issubclass(section, Section) else tuple(section.model_fields)
 
 
-def _missing_hint(key: str, found: Trace) -> str:
+def _missing_hint(key: str, found: Trace, got: object) -> str:
+    own = got.get("own") if isinstance(got, Mapping) else None
+    if isinstance(own, Mapping) and (close := get_close_matches(key, map(str, own), n=1, cutoff=0.6)):
+        return f"did you mean {key} by `{close[0]}`?"
     return f"for example {key}: {found.example}" if found.example else f"add `{key}`"
 
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from olivelike.digest import Json
 from olivelike.errors import InputError, Problem, fail
 from olivelike.workflow.document import Document, Places, expand, plain
 from olivelike.workflow.json_text import parse_json
@@ -15,6 +16,20 @@ from olivelike.workflow.schema import Workflow
 from olivelike.workflow.yaml_text import parse_yaml
 
 MAX_BYTES = 1 << 20
+SHOWN = 40
+LOOKALIKES = (
+    (
+        {"workflow", "source", "steps", "versions"},
+        "this is the lock of a bundle, not a workflow",
+        "rebuild what it describes with olivelike run --locked FILE",
+    ),
+    (
+        {"workflow", "status", "trials", "cost"},
+        "this is the report of a run, not a workflow",
+        "name the workflow file that the run was started with",
+    ),
+)
+"""Files of olivelike's own that are mistaken for workflows: the keys by which they are known, a claim and a hint."""
 
 __all__ = ["Loaded", "Unusable", "from_mapping", "load"]
 
@@ -68,14 +83,29 @@ def from_mapping(value: Mapping[str, object], overrides: Sequence[str] = (), fol
 
 def _loaded(document: Document, overrides: Sequence[str], folder: Path) -> Loaded:
     if not isinstance(document.value, dict):
-        shown = "is empty" if document.value is None else "is not a mapping"
-        problem = Problem(
-            "OL102", f"the file {shown}", document.places.at(()), hint="for example model: {path: model.onnx}"
-        )
-        return Loaded(Unusable(), (*document.problems, problem), document.places, folder)
+        shown = "is empty" if document.value is None else f"is not a mapping: it is {_kind(document.value)}"
+        return _no_workflow(document, f"the file {shown}", "for example model: {path: model.onnx}", folder)
+    for keys, claim, hint in LOOKALIKES:
+        if keys <= document.value.keys() and "model" not in document.value:
+            return _no_workflow(document, claim, hint, folder)
     document = override(document, overrides)
     workflow, problems = validate(document)
     return Loaded(workflow, _ordered((*document.problems, *problems)), document.places, folder)
+
+
+def _no_workflow(document: Document, claim: str, hint: str, folder: Path) -> Loaded:
+    problem = Problem("OL102", claim, document.places.at(()), hint=hint)
+    return Loaded(Unusable(), (*document.problems, problem), document.places, folder)
+
+
+def _kind(value: Json) -> str:
+    match value:
+        case str():
+            return f"the text {value if len(value) <= SHOWN else value[:SHOWN] + '...'!r}"
+        case list():
+            return f"a list of {len(value)}"
+        case _:
+            return f"the single value {value!r}"
 
 
 def _ordered(problems: Sequence[Problem]) -> tuple[Problem, ...]:

@@ -9,7 +9,7 @@ from olivelike.digest import Json
 from olivelike.errors import InputError, fail, nearest
 from olivelike.workflow.document import COMMAND_LINE, Document, KeyPath, Places, dotted, expand
 from olivelike.workflow.schema import Workflow
-from olivelike.workflow.steps import ENGINE_KEYS, ONE_OF
+from olivelike.workflow.steps import ENGINE_KEYS, NONE, ONE_OF
 from olivelike.workflow.yaml_text import parse_yaml
 
 _NAMED = frozenset({"data", "metrics", "targets"})
@@ -80,6 +80,8 @@ class _Step:
 def _steps(steps: Json, path: KeyPath) -> Iterator[_Step]:
     for index, step in enumerate(steps if isinstance(steps, list) else [steps]):
         here = (*path, index) if isinstance(steps, list) else path
+        if step == NONE:
+            continue
         if isinstance(step, str):
             yield _Step(step, (*here, step), None)
         elif isinstance(step, dict) and ONE_OF in step:

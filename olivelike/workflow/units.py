@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import TypeAlias
-
-from olivelike.errors import nearest
 
 SECONDS: Mapping[str, Decimal] = {
     "ms": Decimal("0.001"),
@@ -98,7 +96,7 @@ def amount(written: object) -> Amount:
         return Amount(float(number * SECONDS[unit] * 1000), unit="ms")
     if unit in BYTES:
         return Amount(float(number * BYTES[unit]), unit="bytes")
-    raise UnitError(f"unknown unit in {written!r}", nearest(unit, [*SECONDS, *BYTES, "%"]))
+    raise UnitError(f"unknown unit in {written!r}", _known(unit, [*SECONDS, *BYTES, "%"]))
 
 
 def seconds_text(value: float) -> str:
@@ -127,7 +125,7 @@ def amount_text(value: Amount) -> str | float:
 def _scaled(written: object, units: Mapping[str, Decimal], what: str, example: str) -> float:
     number, unit = _split(written, what, example)
     if unit not in units:
-        raise UnitError(f"unknown unit in {written!r}", nearest(unit, units))
+        raise UnitError(f"unknown unit in {written!r}", _known(unit, units))
     result = float(number * units[unit])
     if result <= 0 or math.isinf(result):
         raise UnitError(f"got {written!r}, expected {what} above zero", f"for example {example}")
@@ -141,6 +139,13 @@ def _split(written: object, what: str, example: str) -> tuple[Decimal, str]:
     if match is None:
         raise UnitError(f"got {written!r}, expected {what}", f"for example {example}")
     return Decimal(match[1]), match[2]
+
+
+def _known(unit: str, units: Iterable[str]) -> str:
+    """Returns a hint: the unit that differs in case alone, else all of them, since a near miss may be a thousand times off."""
+    known = list(units)
+    same = [name for name in known if name.lower() == unit.lower()]
+    return f"did you mean {same[0]}?" if same else f"known units: {', '.join(known)}"
 
 
 def _digits(value: float, *, shift: int = 0) -> str:

@@ -60,3 +60,11 @@ def test_equal_things_do_not_differ() -> None:
 def test_each_difference_is_a_line(changed: Lock, words: str) -> None:
     [line] = differences(changed, LOCK.source, LOCK.data, LOCK.output, LOCK.versions)
     assert words in line
+
+
+def test_a_lock_that_is_missing_or_lacks_a_key_says_which(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"the lock cannot be read: No such file or directory\. hint: check the path"):
+        read_lock(tmp_path / "nope.json")
+    (tmp_path / "report.json").write_text('{"format": 1, "workflow": "w"}')
+    with pytest.raises(InputError, match="no lock of olivelike's: `steps` is missing"):
+        read_lock(tmp_path / "report.json")

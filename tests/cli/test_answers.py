@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import olivelike
@@ -143,7 +144,7 @@ def test_the_table_names_every_trial_with_its_verdict(command: Command, folder: 
 def test_a_narrow_terminal_gets_a_list_instead_of_a_table(job: dict[str, Json]) -> None:
     from rich.console import Console
 
-    from olivelike.cli.tables import report_lines
+    from olivelike.cli.report_text import report_lines
 
     report = olivelike.run(job).contract
     narrow = list(report_lines(report, Console(width=80)))
@@ -306,6 +307,51 @@ def test_the_cache_can_be_looked_at_checked_trimmed_and_cleared(command: Command
     assert json.loads(command("cache", "ls", "--json").out)["artifacts"] == []
 
 
+def test_the_listing_says_where_each_artifact_comes_from(command: Command, folder: Path) -> None:
+    command("run", "workflow.yaml")
+    said = command("cache", "ls").out
+    assert "made by dynamic_quant" in said
+    assert "taken in: model.onnx" in said
+    assert "taken in: test.npz" in said or "taken in: 0" in said, said
+    listed = json.loads(command("cache", "ls", "--json").out)["artifacts"]
+    assert {name for entry in listed for name in entry["steps"]} == {"dynamic_quant"}
+    del folder
+
+
+def test_a_cache_that_no_run_uses_is_trimmed_to_the_size_that_was_asked(command: Command, folder: Path) -> None:
+    command("run", "workflow.yaml")
+    kept = command("cache", "gc", "--max-size", "0", "--min-age", "1h")
+    assert "is left: what was used within the last 3,600 s (--min-age), and" in kept.out
+    freed = json.loads(command("cache", "gc", "--max-size", "0", "--json").out)
+    assert (freed["kept"], freed["artifacts"] > 0) == (0, True)
+    assert command("cache", "gc", "--max-size", "0 B", "--min-age", "0s").code == 0
+    assert command("cache", "gc", "--max-size", "-1 B").code == 2
+    del folder
+
+
+def test_while_a_run_uses_the_cache_what_was_used_in_the_last_hour_stays(command: Command, folder: Path) -> None:
+    command("run", "workflow.yaml")
+    code = "import sys\nfrom olivelike.store import open_store\nfrom pathlib import Path\n"
+    code += "with open_store(Path('cache')).lease():\n    print('held', flush=True)\n    sys.stdin.read()"
+    with subprocess.Popen(
+        [sys.executable, "-c", code], cwd=folder, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as other:
+        assert other.stdout is not None
+        assert other.stdout.readline() == "held\n"
+        ended = command("cache", "gc", "--max-size", "1 KB")
+        other.communicate("")
+    assert "freed 0 bytes" in ended.out
+    assert "what a running search uses stays" in ended.out
+
+
+def test_clearing_says_what_went(command: Command, folder: Path) -> None:
+    command("run", "workflow.yaml")
+    ended = command("cache", "clear")
+    assert ended.out.startswith("removed 4 artifacts, ")
+    assert command("cache", "clear").out == "removed 0 artifacts, 0 bytes; the cache is empty\n"
+    del folder
+
+
 def test_a_damaged_cache_is_reported_with_exit_5(command: Command, folder: Path) -> None:
     command("run", "workflow.yaml")
     blob = max((p for p in (folder / "cache" / "blobs").rglob("*") if p.is_file()), key=lambda p: p.stat().st_size)
@@ -334,3 +380,38 @@ def test_the_version_is_printed(command: Command) -> None:
 
     assert command("--version").out.strip() == f"olivelike {version('olivelike')}"
     assert olivelike.__version__ == version("olivelike")
+
+
+def test_apply_takes_columns_of_another_name(command: Command, folder: Path) -> None:
+    with np.load(folder / "test.npz") as archive:
+        np.savez(folder / "other.npz", feats=archive["x"], more=archive["x"], kind=archive["labels"])
+    asked = ("apply", "static_quant", "model.onnx", "-o", "s.onnx")
+    ended = command(*asked)
+    assert (ended.code, ended.err) == (2, "OL111: static_quant needs data. hint: add --data FILE\n")
+    ended = command(*asked, "--data", "other.npz", "--labels", "kind")
+    assert ended.code == 2
+    assert ended.err.endswith(
+        "OL206 --data: no column feeds the model's input x; columns: feats, more, kind. hint: add --input x=feats\n"
+    )
+    assert command(*asked, "--data", "other.npz", "--labels", "kind", "--input", "x=feats").code == 0
+    assert "expected NAME=COLUMN" in command(*asked, "--data", "other.npz", "--input", "x").err
+    assert "add --data FILE" in command(*asked, "--input", "x=feats").err
+
+
+def test_debug_shows_the_log_of_a_trial_that_failed(
+    command: Command, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from olivelike_passes.quantization.dynamic_quant import DynamicQuant
+
+    def broken(*_: object) -> None:
+        raise ValueError("the planted error")
+
+    monkeypatch.setattr(DynamicQuant, "run", broken)
+    plain = command("run", "workflow.yaml")
+    assert "trial 0 failed in dynamic_quant: its log is trials[0].log of the report" in plain.out
+    assert "Traceback" not in plain.err
+    shown = command("run", "workflow.yaml", "--debug", "--json")
+    assert "log of trial 0, dynamic_quant:" in shown.err
+    assert "ValueError: the planted error" in shown.err
+    assert "Traceback" in json.loads(shown.out)["trials"][0]["log"]
+    del folder

@@ -12,7 +12,8 @@ import pytest
 import olivelike
 from olivelike.contracts.report import Certainty
 from olivelike.digest import Json
-from olivelike.engine.certify_bundle import Fresh, certify_bundle
+from olivelike.engine.certify_bundle import certify_bundle
+from olivelike.engine.data_option import DataOption
 from olivelike.engine.session import Settings
 from olivelike.errors import InputError
 from olivelike.testing.context import run_model
@@ -110,7 +111,7 @@ def bundle(certified: Job, tmp_path: Path) -> Path:
 
 
 def judged(bundle: Path, fresh: Path, alpha: float = 0.05) -> tuple[str, str]:
-    found = certify_bundle(bundle, Fresh(str(fresh)), alpha, None, Settings(str(bundle.parent / "cache")))
+    found = certify_bundle(bundle, DataOption(str(fresh)), alpha, None, Settings(str(bundle.parent / "cache")))
     [finding] = found.findings
     return found.verdict.value, finding.found
 

@@ -75,3 +75,10 @@ def test_the_baseline_against_itself_has_not_changed() -> None:
 def test_a_constraint_on_a_metric_that_was_not_measured_is_open() -> None:
     constraint = Constraint("m.v", Rule.AT_MOST, 1.0, False, "lower", "m.v at_most 1")
     assert judge([constraint], {}, {})[0].holds is Holds.OPEN
+
+
+def test_no_change_has_no_sign() -> None:
+    constraint = Constraint("size.bytes", Rule.MAX_DROP, 0.1, True, "higher", "size.bytes max_drop 10%")
+    same = Measurement.exact(100, "bytes", "higher")
+    [judgement] = judge([constraint], {"size.bytes": same}, {"size.bytes": same})
+    assert judgement.text == "size.bytes max_drop 10%: got 0 %"

@@ -185,26 +185,26 @@ def test_the_last_question_varies_fastest() -> None:
 
 def test_a_step_with_a_condition_is_there_only_where_it_holds() -> None:
     fork = ForkSpace("f", ((step("a"),), (step("b"), step("c")), ()))
-    assert names(space_of(fork, step("d", {"f": ("c",)}))) == ["a", "b > c > d", "(no step)"]
+    assert names(space_of(fork, step("d", {"f": ("c",)}))) == ["a", "b > c > d", "no step"]
     assert names(space_of(fork, step("d", {"f": ("none", "a")}))) == ["a > d", "b > c", "d"]
 
 
 def test_all_conditions_of_a_step_must_hold() -> None:
     forks = (ForkSpace("f", ((step("a"),), ())), ForkSpace("g", ((step("b"),), ())))
     both = step("c", {"f": ("a",), "g": ("none",)})
-    assert names(space_of(*forks, both)) == ["a > b", "a > c", "b", "(no step)"]
+    assert names(space_of(*forks, both)) == ["a > b", "a > c", "b", "no step"]
 
 
 def test_nothing_holds_of_a_fork_that_is_absent_itself() -> None:
     first = ForkSpace("f", ((step("a"),), ()))
     second = ForkSpace("g", ((step("b"),), ()), {"f": ("a",)})
-    assert names(space_of(first, second, step("c", {"g": ("none",)}))) == ["a > b", "a > c", "(no step)"]
+    assert names(space_of(first, second, step("c", {"g": ("none",)}))) == ["a > b", "a > c", "no step"]
 
 
 def test_a_name_in_a_nested_fork_is_held_only_if_the_nested_fork_took_it() -> None:
     inner = ForkSpace("inner", ((step("a"),), (step("b"),)))
     outer = ForkSpace("outer", ((step("before"), inner), ()))
-    assert names(space_of(outer, step("c", {"outer": ("a",)}))) == ["before > a > c", "before > b", "(no step)"]
+    assert names(space_of(outer, step("c", {"outer": ("a",)}))) == ["before > a > c", "before > b", "no step"]
 
 
 def test_equal_recipes_are_listed_once_though_their_answers_differ() -> None:

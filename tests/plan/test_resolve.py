@@ -73,6 +73,25 @@ def test_a_range_that_is_none_is_refused(job: Job, written: Json) -> None:
     assert ("OL105", "passes.0.convert_opset.target") in problems(job)
 
 
+def test_a_key_that_no_range_has_is_named(job: Job) -> None:
+    job["passes"] = [{"convert_opset": {"target": {"range": [13, 15], "stepp": 1}}}]
+    assert problems(job) == [("OL104", "passes.0.convert_opset.target.stepp")]
+
+
+@pytest.mark.parametrize(
+    ("metric", "bound", "claim", "hint"),
+    [
+        ("accuracy", "3 ms", "top1 is a plain number, got an amount in ms", "write a number without a unit"),
+        ("size", "3 ms", "bytes is measured in bytes, got ms", "for example 2 MiB"),
+    ],
+)
+def test_an_amount_in_another_unit_says_what_to_write(job: Job, metric: str, bound: str, claim: str, hint: str) -> None:
+    job["constraints"] = [{"metric": metric, "at_most": bound}]
+    with pytest.raises(InputError) as caught:
+        plan(job)
+    assert [(p.claim, p.hint) for p in caught.value.problems] == [(claim, hint)]
+
+
 def test_alternatives_may_be_chains_and_nothing(job: Job) -> None:
     job["passes"] = [{"name": "q", "one_of": [[{"simplify": {}}, {"dynamic_quant": {}}], {"float16": {}}, "none"]}]
     [fork] = plan(job).space.tree
@@ -204,3 +223,24 @@ def test_a_workflow_built_in_code_gives_the_same_plan_as_its_text(job: Job, tmp_
     file.write_text(to_yaml(built))
     assert load(file).workflow == built
     assert open_workflow(built).plan.document == open_workflow(file).plan.document
+
+
+@pytest.mark.parametrize(
+    ("calibration", "recipes", "note"),
+    [
+        ("minmax", 1, "static_quant.percentile has no effect with the other parameters of the step"),
+        (
+            ["minmax", "percentile"],
+            3,
+            "static_quant.percentile has no effect in 2 of 4 combinations, which count as one recipe each",
+        ),
+        ("percentile", 2, ""),
+    ],
+)
+def test_a_parameter_without_effect_makes_no_second_recipe_and_is_noted(
+    job: Job, calibration: Json, recipes: int, note: str
+) -> None:
+    job["passes"] = [{"static_quant": {"percentile": [99, 99.9], "calibration": calibration, "data": "test"}}]
+    made = plan(job)
+    assert len(list(made.space.recipes())) == recipes
+    assert made.notes == ((note,) if note else ())

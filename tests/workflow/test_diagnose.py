@@ -102,3 +102,20 @@ def test_all_problems_of_a_configuration_are_said() -> None:
         ("ratio",),
         ("fromat",),
     ]
+
+
+class Pictures(BaseModel):
+    """A list of a fixed length, and a whole number."""
+
+    size: tuple[int, int] | None = None
+    count: int = 3
+
+
+def test_a_list_that_is_too_short_and_a_fraction_say_what_to_write() -> None:
+    with pytest.raises(ValidationError) as caught:
+        Pictures.model_validate({"size": [32], "count": 13.5})
+    told = [(claim, hint) for _, _, claim, hint in config_problems(caught.value, Pictures)]
+    assert told == [
+        ("got a list of 1, expected a list of 2", ""),
+        ("got 13.5, expected a whole number", "write 13 or 14"),
+    ]

@@ -225,8 +225,27 @@ def test_a_workflow_is_still_made_of_what_is_right() -> None:
 
 BAD: list[tuple[str, str]] = [
     ("", "OL102 w.yaml:1: the file is empty. hint: for example model: {path: model.onnx}"),
-    ("- a\n", "OL102 w.yaml:1: the file is not a mapping. hint: for example model: {path: model.onnx}"),
-    ("hello", "OL102 w.yaml:1: the file is not a mapping. hint: for example model: {path: model.onnx}"),
+    (
+        "- a\n",
+        "OL102 w.yaml:1: the file is not a mapping: it is a list of 1. hint: for example model: {path: model.onnx}",
+    ),
+    (
+        "hello",
+        "OL102 w.yaml:1: the file is not a mapping: it is the text 'hello'. hint: for example model: {path: model.onnx}",
+    ),
+    (
+        "format: 1\nworkflow: w\nstatus: feasible\ntrials: []\ncost: {}\n",
+        "OL102 w.yaml:1: this is the report of a run, not a workflow. hint: name the workflow file that the run was started with",
+    ),
+    (
+        "format: 1\nworkflow: {}\nsource: x\nsteps: []\nversions: {}\n",
+        "OL102 w.yaml:1: this is the lock of a bundle, not a workflow. hint: rebuild what it describes with olivelike run "
+        "--locked FILE",
+    ),
+    (
+        "model: {path: m.onnx}\nmetrics: {a: {typ: size}}\n",
+        "OL111 w.yaml:2 metrics.a.type: `type` is missing. hint: did you mean type by `typ`?",
+    ),
     ("name: x\n", "OL111 w.yaml:1 model: `model` is missing. hint: for example model: {path: model.onnx}"),
     ("model:\n", "OL111 w.yaml:1 model: `model` is missing. hint: for example model: {path: model.onnx}"),
     (
@@ -377,7 +396,7 @@ BAD: list[tuple[str, str]] = [
     (
         MODEL + "constraints: [{metric: a, at_most: 20 parsec}]\n",
         "OL105 w.yaml:2 constraints.0.at_most: unknown unit in '20 parsec'. "
-        "hint: known: %, B, GB, GiB, KB, KiB, MB, MiB, h, min, ms, s",
+        "hint: known units: ms, s, min, h, B, KB, MB, GB, KiB, MiB, GiB, %",
     ),
     (
         MODEL + "constraints: [{metric: a, max_drop: -1%}]\n",

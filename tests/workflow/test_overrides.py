@@ -137,8 +137,14 @@ def test_a_wrong_value_is_said_with_its_place(tmp_path: Path) -> None:
             "OL113 command line passes.9.simplify.x: no entry 9 in a list of 2. hint: positions are 0 to 1",
         ),
         (
+            "passes.q.x=1",
+            "OL113 command line passes.q.x: no step is called `q`. hint: known: bfloat16, dynamic_quant, fix_shapes, float16, "
+            "inner, quantize, simplify, static",
+        ),
+        (
             "data.tset.samples=5",
-            "OL113 command line data.tset.samples: no entry of `data` is called `tset`. hint: there is none",
+            "OL113 command line data.tset.samples: no entry of `data` is called `tset`. hint: none is defined yet: add one of "
+            "this name",
         ),
         (
             "model.path.x=1",

@@ -57,11 +57,19 @@ class StaticQuantConfig(PassConfig):
     calibration_samples: int = Field(0, ge=0)
     """How many samples to calibrate on; 0 uses all of the entry."""
     percentile: float = Field(99.999, gt=50, le=100)
-    """For the calibration `percentile`: the share of values, in percent, whose magnitude is inside the range."""
+    """For the calibration `percentile` only: the share of values, in percent, whose magnitude is inside the range."""
     op_types: tuple[str, ...] = STATIC_TYPES
     """Operator types to quantize."""
     exclude_nodes: tuple[str, ...] = ()
     """Names of nodes that stay as they are; `*` and `?` match as in file names."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _leave_out_what_has_no_effect(cls, value: object) -> object:
+        """Other calibrations take no percentile: equal models have equal configurations, so that none is tried twice."""
+        if isinstance(value, Mapping) and value.get("calibration", "minmax") != "percentile":
+            return {name: item for name, item in value.items() if name != "percentile"}
+        return value
 
     @model_validator(mode="after")
     def _types_go_together(self) -> StaticQuantConfig:
