@@ -20,6 +20,7 @@ PLUGIN = Plugin(
     readers={
         "csv": "olivelike.sources.csv:Csv",
         "images": "olivelike.sources.images:Images",
+        "jsonl": "olivelike.sources.jsonl:Jsonl",
         "npy": "olivelike.sources.npy:Npy",
         "npz": "olivelike.sources.npz:Npz",
         "random": "olivelike.sources.random:Random",

@@ -6,9 +6,9 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Protocol, TypeAlias, cast
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Protocol, TypeAlias, cast
 
-from pydantic import BaseModel, ConfigDict, JsonValue
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, Strict
 
 from olivelike.digest import Json, JsonObject
 
@@ -37,6 +37,29 @@ class ScriptCall(BaseModel):
     script: str
     call: str
     args: dict[str, JsonValue] = {}
+
+
+EVERY_COLUMN = "*"
+"""Stands for every ragged column in `DataSpec.pad`."""
+
+Length = Annotated[int, Strict(), Field(gt=0)]
+
+
+class Pad(BaseModel):
+    """How the lists of a column, which differ in length, become one array."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+
+    to: Literal["longest"] | Length = "longest"
+    """The length of every sample, or `longest` for that of the longest in its batch."""
+    multiple_of: Length = 1
+    """Lengths are rounded up to a multiple of this number."""
+    value: Annotated[int, Strict()] | float = 0
+    """What is filled in."""
+    side: Literal["right", "left"] = "right"
+    """Where it is filled in, and where a list is cut that is too long."""
+    truncate: Annotated[bool, Strict()] = False
+    """Whether lists longer than `to` are cut; otherwise they are refused."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +93,10 @@ class DataSpec:
         shuffle: draw the samples in a seeded order.
         seed: the seed of that order.
         use: what the entry may be used for: `train`, `calibration`, `selection`, `certification`; empty means anything.
-        prepare: user's Python that maps one batch's columns to columns, its script by digest; empty mapping for none.
+        prepare: what maps columns to the model's: user's Python (`script`, `call`, `args`) or a named transform (`transform`,
+            `options`, `default`), its files by digest (`files`); empty mapping for none.
+        pad: column to how its lists of different length are filled up (`Pad`); `EVERY_COLUMN` for those not named.
+        revision: what pins data that were fetched (hub commit), for the lock; no part of a key, as the files' digest is.
     """
 
     name: str
@@ -85,6 +111,8 @@ class DataSpec:
     seed: int = 0
     use: tuple[str, ...] = ()
     prepare: Mapping[str, Json] = field(default_factory=dict)
+    pad: Mapping[str, Json] = field(default_factory=dict)
+    revision: Mapping[str, Json] = field(default_factory=dict)
 
     def to_json(self) -> JsonObject:
         """Returns the entry as it stands in keys and tasks; the name is no part of it."""
@@ -100,6 +128,7 @@ class DataSpec:
             "seed": self.seed if self.shuffle or self.reader == "random" else 0,
             "use": list(self.use),
             "prepare": dict(self.prepare),
+            "pad": dict(self.pad),
         }
 
     @classmethod
@@ -118,6 +147,7 @@ class DataSpec:
             seed=cast("int", value["seed"]),
             use=tuple(cast("list[str]", value["use"])),
             prepare=cast("dict[str, Json]", value["prepare"]),
+            pad=cast("dict[str, Json]", value["pad"]),
         )
 
 
@@ -132,7 +162,10 @@ class ReaderConfig(BaseModel):
 
 
 class Column(Protocol):
-    """One column; axis 0 counts samples. Any array is one, and so is what reads its rows only when asked for them."""
+    """One column; axis 0 counts samples. Any array is one, and so is what reads its rows only when asked for them.
+
+    A ragged column, whose samples differ in length, has the element type object, and its rows are arrays.
+    """
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -161,6 +194,19 @@ class Columns:
         return min((len(column) for column in self.arrays.values()), default=0)
 
 
+@dataclass(frozen=True, slots=True)
+class FetchedData:
+    """Data that a reader fetched.
+
+    Attributes:
+        files: name below what `DataReader.files` returned to where the file lies now.
+        revision: what pins them, for the lock.
+    """
+
+    files: Mapping[str, Path]
+    revision: Mapping[str, Json]
+
+
 class DataReader(ABC):
     """Reads one kind of data file. One instance per use; no state between calls."""
 
@@ -170,6 +216,22 @@ class DataReader(ABC):
     @abstractmethod
     def files(self, config: BaseModel) -> tuple[str, ...]:
         """Returns the files or folders named by the config, as the user wrote them; they are taken into the store."""
+
+    def is_remote(self, config: BaseModel) -> bool:
+        """Whether the files are not on this machine until `fetch` has brought them."""
+        return False
+
+    def fetch(self, config: BaseModel, *, offline: bool) -> FetchedData:
+        """Brings remote files to this machine; called only where `is_remote` says so.
+
+        Args:
+            config: the validated configuration.
+            offline: only what is on this machine already may be used.
+
+        Raises:
+            InputError: OL204, they cannot be fetched.
+        """
+        raise NotImplementedError
 
     @abstractmethod
     def read(self, config: BaseModel, files: Mapping[str, Path], call: Callable[..., object]) -> Columns:

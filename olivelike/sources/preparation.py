@@ -1,10 +1,14 @@
-"""The user's `prepare`: one batch's columns in, columns of as many samples out."""
+"""Preparing an entry's columns for a model: as they are, by the user's Python, or by a named transform."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeAlias
 
+from olivelike.contracts.data import Columns
+from olivelike.contracts.transform import BatchMap, Surroundings, Transform, TransformConfig, Transformed
 from olivelike.errors import InputError, OlivelikeError, fail
 
 if TYPE_CHECKING:
@@ -16,8 +20,51 @@ def as_read(columns: Mapping[str, Array]) -> Mapping[str, Array]:
     return columns
 
 
+@dataclass(frozen=True, slots=True)
+class Named:
+    """A named transform with its options.
+
+    Attributes:
+        transform: the transform.
+        config: its validated options.
+        files: the name of each of its files that exist to where it lies now.
+        default: whether the model's task asked for it, and not the entry: then data that bear the model's inputs already
+            stay as they are.
+    """
+
+    transform: Transform
+    config: TransformConfig
+    files: Mapping[str, Path]
+    default: bool = False
+
+
+Prepare: TypeAlias = Callable[..., object] | Named
+
+
+def transformed(prepare: Prepare, columns: Columns, around: Surroundings) -> Transformed:
+    """Returns the columns to draw from, and what maps a batch of them.
+
+    Raises:
+        InputError: from the named transform. The user's Python is called, and answers for itself, with each batch.
+    """
+    if isinstance(prepare, Named):
+        if prepare.default and all(info.name in columns.arrays for info in around.inputs):
+            return Transformed(columns, as_read, around.label)
+        return prepare.transform.open(prepare.config, columns, around)
+    if prepare is as_read:
+        return Transformed(columns, as_read, around.label)
+    return Transformed(columns, _by_user(prepare, around), around.label)
+
+
+def _by_user(prepare: Callable[..., object], around: Surroundings) -> BatchMap:
+    def each(columns: Mapping[str, Array]) -> Mapping[str, Array]:
+        return prepared(prepare, columns, around.label, around.place)
+
+    return each
+
+
 def prepared(prepare: Callable[..., object], columns: Mapping[str, Array], label: str, place: str) -> dict[str, Array]:
-    """Returns what `prepare` makes of a batch; the labels stay unless it returns some itself.
+    """Returns what the user's `prepare` makes of a batch; the labels stay unless it returns some itself.
 
     Args:
         prepare: takes a dict of column names to arrays `[samples, ...]` and returns one.
