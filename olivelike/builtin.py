@@ -26,6 +26,10 @@ PLUGIN = Plugin(
         "random": "olivelike.sources.random:Random",
         "script": "olivelike.sources.script:Script",
     },
+    transforms={
+        "causal_lm": "olivelike.sources.transforms.causal_lm:CausalLm",
+        "tokenize": "olivelike.sources.transforms.tokenize:Tokenize",
+    },
     strategies={
         "auto": "olivelike.search.auto:Auto",
         "grid": "olivelike.search.grid:Grid",

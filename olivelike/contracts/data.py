@@ -212,6 +212,8 @@ class DataReader(ABC):
 
     config: ClassVar[type[BaseModel]]
     reads_files: ClassVar[bool] = True
+    brings_labels: ClassVar[bool] = False
+    """Whether there may be a column `label` that the workflow does not name."""
 
     @abstractmethod
     def files(self, config: BaseModel) -> tuple[str, ...]:

@@ -35,6 +35,7 @@ class Surroundings:
         files: the name of each of the transform's files that exist to where it lies now.
         inputs: what the model takes.
         label: the column of the labels, or empty.
+        asked: input name to column name, as the workflow says.
         most: the number of samples after which no more are looked at; 0 for all.
     """
 
@@ -42,6 +43,7 @@ class Surroundings:
     files: Mapping[str, Path]
     inputs: Sequence[TensorInfo]
     label: str = ""
+    asked: Mapping[str, str] = field(default_factory=dict)
     most: int = 0
 
 
@@ -70,6 +72,10 @@ class Transform(ABC):
     """Names of files beside the model that it uses where they exist."""
     readers: ClassVar[frozenset[str]] = frozenset()
     """The readers whose entries it prepares by default, where the model's task asks for it."""
+    tools: ClassVar[tuple[str, ...]] = ()
+    """Distributions that it computes with; their versions are part of the key."""
+    brings_labels: ClassVar[bool] = False
+    """Whether it makes labels."""
     counts_samples: ClassVar[bool] = True
     """Whether there are as many samples as rows, so that their number is known before anything is read."""
 
@@ -77,6 +83,11 @@ class Transform(ABC):
         """Returns the files that the options name, as the user wrote them."""
         del config
         return ()
+
+    def applies(self, columns: Columns) -> bool:
+        """Whether it has something to do with these columns; asked only where the model's task, and not the entry, named it."""
+        del columns
+        return True
 
     @abstractmethod
     def open(self, config: TransformConfig, columns: Columns, around: Surroundings) -> Transformed:
@@ -90,3 +101,14 @@ class Transform(ABC):
         Raises:
             InputError: OL205 (files), OL206 (columns that do not fit), OL211 (extras).
         """
+
+
+class NoTransform(Transform):
+    """Leaves the columns as they are."""
+
+    config: ClassVar[type[TransformConfig]] = TransformConfig
+
+    def open(self, config: TransformConfig, columns: Columns, around: Surroundings) -> Transformed:
+        """Returns the columns."""
+        del config
+        return Transformed(columns, dict, around.label)

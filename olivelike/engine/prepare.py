@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import cast
 
@@ -17,6 +18,7 @@ from olivelike.evaluate.sessions.providers import require_providers
 from olivelike.plan.model import DataPlan, Plan
 from olivelike.sources.closure import script_files
 from olivelike.sources.data_files import data_files, stored_config
+from olivelike.sources.transform_files import companions, named_files, stored_options
 from olivelike.store.port import Absent, Store
 
 
@@ -43,7 +45,7 @@ def prepare(plan: Plan, store: Store) -> Prepared:
     """
     check_target(plan)
     source, revision = _source(plan, store)
-    data = {name: _data(entry, plan.folder, store) for name, entry in plan.data.items()}
+    data = {name: _data(entry, plan, source, store) for name, entry in plan.data.items()}
     return Prepared(source, revision, data)
 
 
@@ -68,7 +70,11 @@ def check_files(plan: Plan) -> None:
     problems: list[Problem] = []
     checks: list[Callable[[], object]] = [lambda: check_target(plan)]
     checks += [partial(script_files, plan.folder / name) for metric in plan.metrics for name in metric.scripts]
-    checks += [partial(data_files, entry.reader(), entry.config, plan.folder) for entry in plan.data.values()]
+    checks += [
+        partial(data_files, entry.reader(), entry.config, plan.folder)
+        for entry in plan.data.values()
+        if not entry.reader().is_remote(entry.config)
+    ]
     if plan.model.source.key != "hub":
         checks.append(lambda: _fetched(plan))
     for check in checks:
@@ -131,15 +137,36 @@ def _stamp(path: Path) -> list[int]:
     return [status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns]
 
 
-def _data(entry: DataPlan, folder: Path, store: Store) -> DataSpec:
+def _data(entry: DataPlan, plan: Plan, source: Artifact, store: Store) -> DataSpec:
     reader = entry.reader()
     spec = replace(entry.spec, config=stored_config(reader, entry.config))
-    files = data_files(reader, entry.config, folder)
+    if reader.is_remote(entry.config):
+        fetched = reader.fetch(entry.config, offline=plan.run.offline)
+        files, spec = dict(fetched.files), replace(spec, revision=fetched.revision)
+    else:
+        files = data_files(reader, entry.config, plan.folder)
     if files:
         spec = replace(spec, files=store.ingest(files, Manifest("data")).digest)
     if entry.prepare:
-        spec = replace(spec, prepare={**spec.prepare, "files": _script(folder / entry.prepare, store)})
+        spec = replace(spec, prepare={**spec.prepare, "files": _script(plan.folder / entry.prepare, store)})
+    if "transform" in spec.prepare:
+        spec = replace(spec, prepare={**spec.prepare, **_transform(entry, plan.folder, source, store)})
     return spec
+
+
+def _transform(entry: DataPlan, folder: Path, source: Artifact, store: Store) -> JsonObject:
+    """Returns what a named transform's key is made of beside its options: its files by digest, its tools by version."""
+    files = companions(source, entry.transform.companions) | named_files(entry.named, folder)
+    options = stored_options(cast("JsonObject", entry.spec.prepare["options"]), entry.named)
+    digest = store.ingest(files, Manifest("data")).digest if files else ""
+    return {"options": options, "files": digest, "tools": {tool: _version(tool) for tool in entry.transform.tools}}
+
+
+def _version(distribution: str) -> str:
+    try:
+        return version(distribution)
+    except PackageNotFoundError:
+        return "not installed"
 
 
 def _script(path: Path, store: Store) -> str:

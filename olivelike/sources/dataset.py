@@ -16,7 +16,7 @@ from olivelike.sources.calling import load_call
 from olivelike.sources.fit import check_finite, check_fit, fitted
 from olivelike.sources.mapping import Feed, feeds, label_column
 from olivelike.sources.preparation import Named, Prepare, as_read, transformed
-from olivelike.sources.ragged import MASK, rectangular
+from olivelike.sources.ragged import MASK, merged, rectangular
 from olivelike.sources.random import Random, RandomConfig, RandomDataset
 from olivelike.sources.script import Script, ScriptConfig
 from olivelike.sources.table import TableColumn
@@ -82,8 +82,9 @@ def _opened(
     label = label_column(spec.labels, list(columns.arrays), inputs, place)
     most = 0 if spec.shuffle else spec.samples
     files = prepare.files if isinstance(prepare, Named) else {}
-    made = transformed(prepare, columns, Surroundings(place, files, tuple(inputs), label, most))
-    pads = {**made.pad, **{name: Pad.model_validate(pad) for name, pad in spec.pad.items()}}
+    around = Surroundings(place, files, tuple(inputs), label, spec.inputs, most)
+    made = transformed(prepare, columns, around)
+    pads = merged(made.pad, spec.pad)
     filling = Filling(pads, _wants_mask(spec, inputs), place)
     _check_pads(spec, made, place)
     seen = _first_sample(made, filling)
@@ -93,10 +94,11 @@ def _opened(
     arrays = made.columns.arrays
     used = list(arrays) if made.each is not as_read else [f.column for f in chosen if f.column in arrays]
     used += [name for name in _ragged_names(made.columns) if name not in used and MASK in seen and MASK not in arrays]
-    count = _count(made.columns, [name for name in used if name != made.label], made.label, place)
+    label_read = made.label if made.label in arrays else ""
+    count = _count(made.columns, [name for name in used if name != made.label], label_read, place)
     fixed = fixed_batch(inputs, place)
     order = _order(spec, count, fixed, place)
-    read = {name: arrays[name] for name in dict.fromkeys([*used, *([made.label] if made.label in arrays else [])])}
+    read = {name: arrays[name] for name in dict.fromkeys([*used, *([label_read] if label_read else [])])}
     return ColumnDataset(place, read, chosen, made.label, order, fixed, spec.batch, made.each, filling)
 
 

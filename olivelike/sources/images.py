@@ -49,6 +49,7 @@ class Images(DataReader):
     """
 
     config: ClassVar[type[BaseModel]] = ImagesConfig
+    brings_labels: ClassVar[bool] = True
 
     def files(self, config: BaseModel) -> tuple[str, ...]:
         """Returns the one folder."""

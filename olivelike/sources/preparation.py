@@ -48,12 +48,16 @@ def transformed(prepare: Prepare, columns: Columns, around: Surroundings) -> Tra
         InputError: from the named transform. The user's Python is called, and answers for itself, with each batch.
     """
     if isinstance(prepare, Named):
-        if prepare.default and all(info.name in columns.arrays for info in around.inputs):
+        if prepare.default and (_fed(columns, around) or not prepare.transform.applies(columns)):
             return Transformed(columns, as_read, around.label)
         return prepare.transform.open(prepare.config, columns, around)
     if prepare is as_read:
         return Transformed(columns, as_read, around.label)
     return Transformed(columns, _by_user(prepare, around), around.label)
+
+
+def _fed(columns: Columns, around: Surroundings) -> bool:
+    return all(around.asked.get(info.name, info.name) in columns.arrays for info in around.inputs)
 
 
 def _by_user(prepare: Callable[..., object], around: Surroundings) -> BatchMap:

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from olivelike.contracts.data import EVERY_COLUMN, Pad
+from olivelike.digest import Json
 from olivelike.errors import InputError, OlivelikeError, fail
 
 if TYPE_CHECKING:
@@ -32,6 +33,28 @@ def is_ragged(values: Array) -> bool:
     import numpy as np
 
     return values.dtype == object and values.ndim == 1 and len(values) > 0 and isinstance(values[0], np.ndarray)
+
+
+def merged(own: Mapping[str, Pad], asked: Mapping[str, Json]) -> dict[str, Pad]:
+    """Returns how columns are filled up: as the entry says, and where it does not, as its transform does.
+
+    The columns of one transform have one length: what is asked of the first holds for the others but for the value.
+
+    Args:
+        own: the transform's.
+        asked: the entry's, see `DataSpec.pad`.
+    """
+    everywhere = _options(asked.get(EVERY_COLUMN, {}))
+    lengths = {key: value for key, value in _options(asked.get(next(iter(own), ""), {})).items() if key != "value"}
+    found = {
+        name: Pad.model_validate({**pad.model_dump(), **everywhere, **lengths, **_options(asked.get(name, {}))})
+        for name, pad in own.items()
+    }
+    return found | {name: Pad.model_validate(pad) for name, pad in asked.items() if name not in own}
+
+
+def _options(pad: Json) -> dict[str, Json]:
+    return dict(pad) if isinstance(pad, Mapping) else {}
 
 
 def rectangular(

@@ -71,14 +71,14 @@ class ModelSection(OpenSection):
     Attributes:
         file: the file inside a folder or repository; empty where there is no doubt.
         revision: the revision to fetch; empty for the source's newest, which the lock pins.
-        task: what the model does, in the words of its hub.
+        task: what the model does, in the words of the Hugging Face Hub; how data are prepared by default follows from it.
         io: inputs and outputs where the model does not say them; a named dimension is dynamic.
         own: the source key (`path`, `hub`, ...), every other key.
     """
 
     file: str = ""
     revision: str = ""
-    task: Annotated[str, NotBuilt] = ""
+    task: Annotated[str, Field(examples=["text-classification"])] = ""
     load: Annotated[dict[str, JsonValue], NotBuilt] = Field(default={})
     io: dict[str, JsonValue] = Field(default={})
     example_inputs: Annotated[JsonValue, NotBuilt] = ""
