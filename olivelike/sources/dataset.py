@@ -16,10 +16,9 @@ from olivelike.sources.calling import load_call
 from olivelike.sources.fit import check_finite, check_fit, fitted
 from olivelike.sources.mapping import Feed, feeds, label_column
 from olivelike.sources.preparation import Named, Prepare, as_read, transformed
-from olivelike.sources.ragged import MASK, merged, rectangular
+from olivelike.sources.ragged import MASK, is_ragged_column, merged, rectangular
 from olivelike.sources.random import Random, RandomConfig, RandomDataset
 from olivelike.sources.script import Script, ScriptConfig
-from olivelike.sources.table import TableColumn
 
 if TYPE_CHECKING:
     import numpy as np
@@ -127,7 +126,7 @@ def _first_sample(made: Transformed, filling: Filling) -> Mapping[str, Column]:
 
 
 def _ragged_names(columns: Columns) -> list[str]:
-    return [name for name, column in columns.arrays.items() if isinstance(column, TableColumn) and column.kind.ragged]
+    return [name for name, column in columns.arrays.items() if is_ragged_column(column)]
 
 
 @dataclass(frozen=True, slots=True)

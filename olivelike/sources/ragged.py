@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from olivelike.contracts.data import EVERY_COLUMN, Pad
+from olivelike.contracts.data import EVERY_COLUMN, Column, Pad
 from olivelike.digest import Json
 from olivelike.errors import InputError, OlivelikeError, fail
 
@@ -26,6 +26,11 @@ def ragged(samples: Sequence[Array]) -> NDArray[np.object_]:
     for at, sample in enumerate(samples):
         column[at] = sample
     return column
+
+
+def is_ragged_column(column: Column) -> bool:
+    """Whether the samples of a column may differ in length; such a column says so by an attribute `ragged`."""
+    return bool(getattr(column, "ragged", False))
 
 
 def is_ragged(values: Array) -> bool:

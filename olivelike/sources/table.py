@@ -65,6 +65,11 @@ class TableColumn:
     kind: Kind
 
     @property
+    def ragged(self) -> bool:
+        """Whether samples differ in length."""
+        return self.kind.ragged
+
+    @property
     def shape(self) -> tuple[int, ...]:
         """The number of samples, then the shape of one; of a ragged column the number alone."""
         return (len(self.table),) if self.kind.ragged else (len(self.table), *self.kind.shape)

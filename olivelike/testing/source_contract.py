@@ -167,4 +167,8 @@ def _digests(fetched: Fetched) -> dict[str, str]:
 def _same(one: Array, other: Array) -> bool:
     import numpy as np
 
-    return one.dtype == other.dtype and np.array_equal(one, other)
+    if one.dtype != other.dtype or one.shape != other.shape:
+        return False
+    if one.dtype == object and one.size and isinstance(one.flat[0], np.ndarray):  # ragged: each row is an array
+        return all(map(np.array_equal, one.tolist(), other.tolist()))
+    return np.array_equal(one, other)

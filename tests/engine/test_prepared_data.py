@@ -103,7 +103,7 @@ def test_a_bundle_that_used_a_transform_is_rebuilt_from_its_lock(text_job: Job, 
             "OL104 data.t.prepare.tokenize.lenght: unknown key",
         ),
         (
-            {"data": {"t": {"npz": "t", "prepare": {"tokenize": {"tokenizer": "no.json"}}}}},
+            {"data": {"t": {"random": {}, "prepare": {"tokenize": {"tokenizer": "no.json"}}}}},
             "OL205 data.t.prepare: no.json does not exist",
         ),
     ],
