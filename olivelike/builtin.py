@@ -20,6 +20,7 @@ PLUGIN = Plugin(
     readers={
         "audio": "olivelike.sources.audio:Audio",
         "csv": "olivelike.sources.csv:Csv",
+        "hf": "olivelike.sources.hf:Hf",
         "images": "olivelike.sources.images:Images",
         "jsonl": "olivelike.sources.jsonl:Jsonl",
         "npy": "olivelike.sources.npy:Npy",

@@ -199,7 +199,8 @@ class FetchedData:
     """Data that a reader fetched.
 
     Attributes:
-        files: name below what `DataReader.files` returned to where the file lies now.
+        files: name in the store to where the file lies now; the names start with what `data_files.stored_config` makes of
+            the reader's value.
         revision: what pins them, for the lock.
     """
 
@@ -212,6 +213,10 @@ class DataReader(ABC):
 
     config: ClassVar[type[BaseModel]]
     reads_files: ClassVar[bool] = True
+    chooses_files: ClassVar[bool] = False
+    """Whether the files to read are found by `fetch`, and are not simply those that `files` names."""
+    choosing: ClassVar[frozenset[str]] = frozenset()
+    """Options that only choose the files: once these are in the store, their content stands in every key instead."""
     brings_labels: ClassVar[bool] = False
     """Whether there may be a column `label` that the workflow does not name."""
 
@@ -219,19 +224,34 @@ class DataReader(ABC):
     def files(self, config: BaseModel) -> tuple[str, ...]:
         """Returns the files or folders named by the config, as the user wrote them; they are taken into the store."""
 
-    def is_remote(self, config: BaseModel) -> bool:
-        """Whether the files are not on this machine until `fetch` has brought them."""
-        return False
-
-    def fetch(self, config: BaseModel, *, offline: bool) -> FetchedData:
-        """Brings remote files to this machine; called only where `is_remote` says so.
+    def count(self, config: BaseModel, files: Mapping[str, Path]) -> int:
+        """Returns how many samples there are, where that can be told without reading them; 0 where it cannot.
 
         Args:
             config: the validated configuration.
+            files: as for `read`.
+
+        Raises:
+            InputError: OL205, the files cannot be read.
+        """
+        del config, files
+        return 0
+
+    def is_remote(self, config: BaseModel) -> bool:
+        """Whether the files may have to be downloaded; asked only where `chooses_files` says so."""
+        del config
+        return False
+
+    def fetch(self, config: BaseModel, folder: Path, *, offline: bool) -> FetchedData:
+        """Finds the files, on this machine or another; called only where `chooses_files` says so.
+
+        Args:
+            config: the validated configuration.
+            folder: where relative paths start.
             offline: only what is on this machine already may be used.
 
         Raises:
-            InputError: OL204, they cannot be fetched.
+            InputError: OL204, they cannot be fetched; OL205, there are none.
         """
         raise NotImplementedError
 

@@ -80,6 +80,7 @@ def _lock(desk: Desk, choice: Chosen, source: Artifact, revision: Mapping[str, J
         source=source.digest,
         steps=choice.recipe.steps,
         data={name: spec.files for name, spec in desk.data.items()},
+        data_revisions={name: dict(spec.revision) for name, spec in desk.data.items() if spec.revision},
         output=choice.digest,
         versions=installed_versions(),
         machine=desk.machine,

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import cast
 
 from olivelike.contracts.artifact import Artifact, Manifest
-from olivelike.contracts.data import DataSpec
+from olivelike.contracts.data import DataSpec, FetchedData
 from olivelike.contracts.ports import Fetched
 from olivelike.digest import Json, JsonObject, digest_json
 from olivelike.errors import InputError, Problem, StoreError
@@ -71,9 +71,7 @@ def check_files(plan: Plan) -> None:
     checks: list[Callable[[], object]] = [lambda: check_target(plan)]
     checks += [partial(script_files, plan.folder / name) for metric in plan.metrics for name in metric.scripts]
     checks += [
-        partial(data_files, entry.reader(), entry.config, plan.folder)
-        for entry in plan.data.values()
-        if not entry.reader().is_remote(entry.config)
+        partial(_files, entry, plan) for entry in plan.data.values() if not entry.reader().is_remote(entry.config)
     ]
     if plan.model.source.key != "hub":
         checks.append(lambda: _fetched(plan))
@@ -140,18 +138,21 @@ def _stamp(path: Path) -> list[int]:
 def _data(entry: DataPlan, plan: Plan, source: Artifact, store: Store) -> DataSpec:
     reader = entry.reader()
     spec = replace(entry.spec, config=stored_config(reader, entry.config))
-    if reader.is_remote(entry.config):
-        fetched = reader.fetch(entry.config, offline=plan.run.offline)
-        files, spec = dict(fetched.files), replace(spec, revision=fetched.revision)
-    else:
-        files = data_files(reader, entry.config, plan.folder)
-    if files:
-        spec = replace(spec, files=store.ingest(files, Manifest("data")).digest)
+    found = _files(entry, plan)
+    if found.files:
+        spec = replace(spec, files=store.ingest(found.files, Manifest("data")).digest, revision=found.revision)
     if entry.prepare:
         spec = replace(spec, prepare={**spec.prepare, "files": _script(plan.folder / entry.prepare, store)})
     if "transform" in spec.prepare:
         spec = replace(spec, prepare={**spec.prepare, **_transform(entry, plan.folder, source, store)})
     return spec
+
+
+def _files(entry: DataPlan, plan: Plan) -> FetchedData:
+    reader = entry.reader()
+    if reader.chooses_files:
+        return reader.fetch(entry.config, plan.folder, offline=plan.run.offline)
+    return FetchedData(data_files(reader, entry.config, plan.folder), {})
 
 
 def _transform(entry: DataPlan, folder: Path, source: Artifact, store: Store) -> JsonObject:

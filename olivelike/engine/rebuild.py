@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
@@ -10,6 +10,7 @@ from pathlib import Path
 from olivelike.bundle.lock import Lock, differences, installed_versions, read_lock
 from olivelike.contracts.outcome import Measured
 from olivelike.contracts.report import Baseline, Chosen, Report, Status, Trial
+from olivelike.digest import Json
 from olivelike.engine.deliver import deliver
 from olivelike.engine.desk import Desk
 from olivelike.engine.events import Listener, RunStarted, ignore
@@ -19,6 +20,7 @@ from olivelike.engine.run import conditions
 from olivelike.engine.session import Settings, desk_for
 from olivelike.engine.step import Made, run_recipe
 from olivelike.errors import InputError, fail
+from olivelike.plan.model import DataPlan
 from olivelike.plan.resolve import resolve
 from olivelike.registry import installed
 from olivelike.workflow.load import from_mapping
@@ -68,7 +70,15 @@ def _opened(lock: Lock, lock_file: Path, folder: Path, output: str) -> Opened:
     commit = str(lock.revision.get("commit", ""))
     model = replace(plan.model, revision=commit or plan.model.revision)
     path = str(Path(output).absolute()) if output else ""
-    return Opened(replace(plan, model=model, output=plan.output.model_copy(update={"path": path})), registry)
+    data = {name: _pinned(entry, lock.data_revisions.get(name)) for name, entry in plan.data.items()}
+    return Opened(replace(plan, model=model, data=data, output=plan.output.model_copy(update={"path": path})), registry)
+
+
+def _pinned(entry: DataPlan, revision: Json) -> DataPlan:
+    """Returns a data entry at the commit that the lock names."""
+    if not isinstance(revision, Mapping) or "revision" not in type(entry.config).model_fields:
+        return entry
+    return replace(entry, config=entry.config.model_copy(update={"revision": str(revision["commit"])}))
 
 
 def _made(desk: Desk, prepared: Prepared, lock: Lock) -> tuple[Report, str]:

@@ -118,7 +118,7 @@ def _options(section: DataSection) -> dict[str, object]:
 def _check_files(plan: DataPlan, folder: Path, path: KeyPath, findings: Findings) -> None:
     reader: DataReader = plan.reader()
     scripts = (plan.prepare,) if plan.prepare else ()
-    read = () if reader.is_remote(plan.config) else reader.files(plan.config)
+    read = () if reader.chooses_files else reader.files(plan.config)
     for name in (*read, *scripts, *plan.named):
         if not (folder / Path(name).expanduser()).exists():
             siblings = (

@@ -1,14 +1,40 @@
-"""The kind of a column by its Arrow type."""
+"""Columns by their Arrow types."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from olivelike.contracts.data import Column, Columns
+from olivelike.errors import InputError, fail, nearest
 from olivelike.sources.json_kinds import Unusable
-from olivelike.sources.table import Element, Kind
+from olivelike.sources.table import Element, Kind, Table, TableColumn
 
 if TYPE_CHECKING:
-    from pyarrow import DataType
+    from pyarrow import DataType, Schema
+
+
+def typed_columns(table: Table, schema: Schema, wanted: Sequence[str]) -> Columns:
+    """Returns the columns of a table by its Arrow schema; `wanted` are those to take, all where it is empty.
+
+    Raises:
+        InputError: OL205, a column holds something else than numbers, text, and lists of numbers; OL206, there is none of
+            a name that is wanted.
+    """
+    names = list(schema.names)
+    absent = next((name for name in wanted if name not in names), "")
+    if absent:
+        claim = f"there is no column {absent!r}"
+        raise fail(InputError, "OL206", claim, place=table.place, hint=nearest(absent, names))
+    found: dict[str, Column] = {}
+    for name in wanted or names:
+        try:
+            found[name] = TableColumn(table, name, kind_of(schema.field(name).type))
+        except Unusable as error:
+            others = [other for other in names if other != name]
+            hint = f"leave it out with `columns: [{', '.join(others)}]`" if others else "write values of one type"
+            raise fail(InputError, "OL205", f"the column {name!r} {error}", place=table.place, hint=hint) from error
+    return Columns(found)
 
 
 def kind_of(type_: DataType) -> Kind:

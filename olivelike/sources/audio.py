@@ -52,6 +52,10 @@ class Audio(DataReader):
         """Returns the one folder."""
         return (cast("AudioConfig", config).audio,)
 
+    def count(self, config: BaseModel, files: Mapping[str, Path]) -> int:
+        """Returns the number of samples."""
+        return self.read(config, files, dict).count
+
     def read(self, config: BaseModel, files: Mapping[str, Path], call: Callable[..., object]) -> Columns:
         """Lists the recordings; they are read batch by batch.
 

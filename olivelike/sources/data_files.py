@@ -45,6 +45,7 @@ def stored_config(reader: DataReader, config: BaseModel) -> dict[str, Json]:
     Paths are replaced in the first field alone, the one that bears the reader's name: see `ReaderConfig`.
     """
     dumped: dict[str, Json] = config.model_dump(mode="json")
+    dumped |= {name: type(config).model_fields[name].default for name in reader.choosing}
     first = next(iter(type(config).model_fields))
     return {**dumped, first: replaced(dumped[first], stored_names(reader.files(config)))}
 

@@ -58,6 +58,10 @@ class Images(DataReader):
         """Returns the one folder."""
         return (cast("ImagesConfig", config).images,)
 
+    def count(self, config: BaseModel, files: Mapping[str, Path]) -> int:
+        """Returns the number of samples."""
+        return self.read(config, files, dict).count
+
     def read(self, config: BaseModel, files: Mapping[str, Path], call: Callable[..., object]) -> Columns:
         """Lists the pictures and reads the first one's size; pixels are read batch by batch.
 

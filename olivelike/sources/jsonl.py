@@ -47,6 +47,15 @@ class Jsonl(DataReader):
         """Returns the one file."""
         return (cast("JsonlConfig", config).jsonl,)
 
+    def count(self, config: BaseModel, files: Mapping[str, Path]) -> int:
+        """Returns the number of lines that are not empty; parses none."""
+        path = files[cast("JsonlConfig", config).jsonl]
+        try:
+            with path.open("rb") as file:
+                return sum(1 for line in file if line.removeprefix(BOM).strip())
+        except OSError as error:
+            raise _refused(f"cannot be read: {error}", str(path), "check the path") from error
+
     def read(self, config: BaseModel, files: Mapping[str, Path], call: Callable[..., object]) -> Columns:
         """Scans the file.
 
@@ -54,8 +63,20 @@ class Jsonl(DataReader):
             InputError: OL205, missing, not UTF-8, a line that is no JSON object, or a column of mixed types.
         """
         typed = cast("JsonlConfig", config)
-        lines, kinds = scanned(files[typed.jsonl], typed.columns)
-        return Columns({name: TableColumn(lines, name, seen.kind) for name, seen in kinds.items()})
+        return jsonl_columns([files[typed.jsonl]], typed.columns)
+
+
+def jsonl_columns(paths: Sequence[Path], columns: Sequence[str] = ()) -> Columns:
+    """Returns the columns of one file; several are refused.
+
+    Raises:
+        InputError: OL205, OL206, see `scanned`.
+    """
+    if len(paths) > 1:
+        claim = f"is one of {len(paths)} files, and JSON lines are read from one"
+        raise _refused(claim, str(paths[0]), "join them, or save them as Parquet")
+    lines, kinds = scanned(paths[0], columns)
+    return Columns({name: TableColumn(lines, name, seen.kind) for name, seen in kinds.items()})
 
 
 @dataclass(slots=True)

@@ -12,7 +12,7 @@ from pydantic import BaseModel
 
 from olivelike.contracts.data import Columns, DataReader, ReaderConfig
 from olivelike.errors import InputError, OlivelikeError, fail
-from olivelike.sources.stored_arrays import mapped
+from olivelike.sources.stored_arrays import mapped, shapes
 
 
 class NpzConfig(ReaderConfig):
@@ -34,6 +34,14 @@ class Npz(DataReader):
     def files(self, config: BaseModel) -> tuple[str, ...]:
         """Returns the one file."""
         return (cast("NpzConfig", config).npz,)
+
+    def count(self, config: BaseModel, files: Mapping[str, Path]) -> int:
+        """Returns the least number of rows, from the headers of the arrays."""
+        path = files[cast("NpzConfig", config).npz]
+        try:
+            return min((shape[0] for shape in shapes(path) if shape), default=0)
+        except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+            raise unreadable(path, error, "NumPy archive") from error
 
     def read(self, config: BaseModel, files: Mapping[str, Path], call: Callable[..., object]) -> Columns:
         """Opens every array of the archive.

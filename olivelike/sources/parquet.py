@@ -10,13 +10,11 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, cast
 
 from pydantic import BaseModel, Field
 
-from olivelike.contracts.data import Column, Columns, DataReader, ReaderConfig
+from olivelike.contracts.data import Columns, DataReader, ReaderConfig
 from olivelike.contracts.extras import need
 from olivelike.digest import files_below
-from olivelike.errors import InputError, OlivelikeError, fail, nearest
-from olivelike.sources.arrow_kinds import kind_of
-from olivelike.sources.json_kinds import Unusable
-from olivelike.sources.table import TableColumn
+from olivelike.errors import InputError, OlivelikeError, fail
+from olivelike.sources.arrow_kinds import typed_columns
 
 if TYPE_CHECKING:
     import numpy as np
@@ -50,6 +48,10 @@ class Parquet(DataReader):
         """Returns the file or the folder."""
         return (cast("ParquetConfig", config).parquet,)
 
+    def count(self, config: BaseModel, files: Mapping[str, Path]) -> int:
+        """Returns the number of samples."""
+        return self.read(config, files, dict).count
+
     def read(self, config: BaseModel, files: Mapping[str, Path], call: Callable[..., object]) -> Columns:
         """Reads the files' footers.
 
@@ -76,22 +78,10 @@ def parquet_columns(paths: Sequence[Path], columns: Sequence[str] = ()) -> Colum
     for path, file in zip(paths, files, strict=True):
         if file.schema_arrow.names != schema.names or file.schema_arrow.types != schema.types:
             raise _refused(f"has other columns than {paths[0].name}", path, "read files of one schema")
-    absent = next((name for name in columns if name not in schema.names), "")
-    if absent:
-        hint = nearest(absent, schema.names)
-        raise fail(InputError, "OL206", f"there is no column {absent!r}", place=str(paths[0]), hint=hint)
     groups = RowGroups.of(paths[0], files)
     if not len(groups):
         raise _refused("holds no rows", paths[0], "write one row for each sample")
-    found: dict[str, Column] = {}
-    for name in columns or schema.names:
-        try:
-            found[name] = TableColumn(groups, name, kind_of(schema.field(name).type))
-        except Unusable as error:
-            others = [other for other in schema.names if other != name]
-            hint = f"leave it out with `columns: [{', '.join(others)}]`" if others else "write values of one type"
-            raise _refused(f"the column {name!r} {error}", paths[0], hint) from error
-    return Columns(found)
+    return typed_columns(groups, schema, columns)
 
 
 @dataclass(slots=True)

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import zipfile
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO
+from typing import IO, TYPE_CHECKING, BinaryIO
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from olivelike.contracts.data import Array
 
 MAPPED_FROM = 1 << 20
@@ -34,14 +36,37 @@ def mapped(path: Path) -> dict[str, Array]:
     return found
 
 
-def _array(info: zipfile.ZipInfo, file: BinaryIO, path: Path) -> dict[str, Array]:
+def shapes(path: Path) -> list[tuple[int, ...]]:
+    """Returns the shape of every array of an archive; reads the headers alone, compressed or not.
+
+    Raises:
+        ValueError: an array has no header.
+        BadZipFile: it is no archive.
+    """
+    found: list[tuple[int, ...]] = []
+    with zipfile.ZipFile(path) as archive:
+        for info in archive.infolist():
+            if info.filename.endswith(".npy"):
+                with archive.open(info) as member:
+                    found.append(_header(member)[0])
+    return found
+
+
+def _header(file: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype[np.generic]]:
     import numpy as np
 
     version = np.lib.format.read_magic(file)
     readers = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
     if version not in readers:
-        return {}
+        raise ValueError(f"unknown version {version} of the format")
     shape, fortran, dtype = readers[version](file)
+    return shape, fortran, dtype
+
+
+def _array(info: zipfile.ZipInfo, file: BinaryIO, path: Path) -> dict[str, Array]:
+    import numpy as np
+
+    shape, fortran, dtype = _header(file)
     if dtype.hasobject or not shape or fortran:
         return {}
     array = np.memmap(path, dtype=dtype, mode="r", offset=file.tell(), shape=shape)

@@ -169,6 +169,5 @@ def _same(one: Array, other: Array) -> bool:
 
     if one.dtype != other.dtype or one.shape != other.shape:
         return False
-    if one.dtype == object and one.size and isinstance(one.flat[0], np.ndarray):  # ragged: each row is an array
-        return all(map(np.array_equal, one.tolist(), other.tolist()))
-    return np.array_equal(one, other)
+    # the rows of a ragged column are arrays
+    return all(np.array_equal(row, same) for row, same in zip(one, other, strict=True))
