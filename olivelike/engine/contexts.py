@@ -79,6 +79,7 @@ class MeasureDesk:
     scratch: Path
     config: MetricConfig
     begun: float = field(default_factory=monotonic)
+    opened: dict[tuple[TensorInfo, ...], Dataset] = field(default_factory=dict)
 
     @property
     def target(self) -> Target:
@@ -109,8 +110,10 @@ class MeasureDesk:
 
     def data(self, session: Session) -> Dataset:
         """Opens the metric's data entry for a model; without one, random values from the model's signature."""
-        spec = next(iter(self.task.data.values()), DataSpec("random", "random", {"random": {}}))
-        return dataset(spec, session.inputs, self.store)
+        if session.inputs not in self.opened:  # candidate and baseline take turns on it, and share what was read last
+            spec = next(iter(self.task.data.values()), DataSpec("random", "random", {"random": {}}))
+            self.opened[session.inputs] = dataset(spec, session.inputs, self.store)
+        return self.opened[session.inputs]
 
     def call(self, script: object) -> Callable[..., object]:
         """Returns the user's function that the config names, its arguments bound."""
