@@ -92,7 +92,7 @@ def _opened(
         check_fit(feed, seen[feed.column], f"{place}.inputs.{feed.input.name}")
     arrays = made.columns.arrays
     used = list(arrays) if made.each is not as_read else [f.column for f in chosen if f.column in arrays]
-    used += [name for name in _ragged_names(made.columns) if name not in used and MASK in seen and MASK not in arrays]
+    used += [name for name in _padded(made.columns, pads) if name not in used and MASK in seen and MASK not in arrays]
     label_read = made.label if made.label in arrays else ""
     count = _count(made.columns, [name for name in used if name != made.label], label_read, place)
     fixed = fixed_batch(inputs, place)
@@ -108,6 +108,9 @@ def _wants_mask(spec: DataSpec, inputs: Sequence[TensorInfo]) -> bool:
 def _check_pads(spec: DataSpec, made: Transformed, place: str) -> None:
     if made.each is not as_read:
         return  # what the columns will be is not known yet
+    if EVERY_COLUMN in spec.pad and not any(map(is_ragged_column, made.columns.arrays.values())):
+        claim = "`pad` is for lists of different length, and no column has any"
+        raise fail(InputError, "OL206", claim, path=f"{place}.pad", hint="name the columns to pad, or leave `pad` out")
     for name in spec.pad:
         if name not in made.columns.arrays and name != EVERY_COLUMN:
             hint = nearest(name, made.columns.arrays)
@@ -119,14 +122,15 @@ def _first_sample(made: Transformed, filling: Filling) -> Mapping[str, Column]:
     import numpy as np
 
     first, plain = np.zeros(1, dtype=np.intp), made.each is as_read
-    names = _ragged_names(made.columns) if plain else list(made.columns.arrays)
+    names = _padded(made.columns, filling.pads) if plain else list(made.columns.arrays)
     taken = {name: made.columns.arrays[name][first] for name in names}
     mapped = rectangular(made.each(taken), filling.pads, first, mask=filling.mask, place=filling.place)
     return {**made.columns.arrays, **mapped} if plain else mapped
 
 
-def _ragged_names(columns: Columns) -> list[str]:
-    return [name for name, column in columns.arrays.items() if is_ragged_column(column)]
+def _padded(columns: Columns, pads: Mapping[str, Pad]) -> list[str]:
+    """Returns the columns that are ragged, or named to be filled up."""
+    return [name for name, column in columns.arrays.items() if is_ragged_column(column) or name in pads]
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, TypeAlias
 from olivelike.contracts.data import Columns
 from olivelike.contracts.transform import BatchMap, Surroundings, Transform, TransformConfig, Transformed
 from olivelike.errors import InputError, OlivelikeError, fail
+from olivelike.sources.ragged import ragged
 
 if TYPE_CHECKING:
     from olivelike.contracts.data import Array
@@ -79,8 +80,6 @@ def prepared(prepare: Callable[..., object], columns: Mapping[str, Array], label
     Raises:
         InputError: OL209, it raised, or returned no such dict.
     """
-    import numpy as np
-
     if prepare is as_read:
         return dict(columns)
     result = prepare(dict(columns))
@@ -90,12 +89,23 @@ def prepared(prepare: Callable[..., object], columns: Mapping[str, Array], label
     made = {label: columns[label]} if label in columns else {}
     for name, values in result.items():
         try:
-            made[str(name)] = array = np.asarray(values)
+            made[str(name)] = array = _array(values)
         except (ValueError, TypeError, RuntimeError) as error:
             raise _unusable(f"returned values for {name!r} that make no array: {error}", place) from error
         if array.shape[:1] != (count,):
             raise _unusable(f"returned {name!r} of shape {array.shape} for {count} samples", place)
     return made
+
+
+def _array(values: object) -> Array:
+    """Returns values as an array; lists of numbers as the rows of a ragged one, whether or not these differ in length."""
+    import numpy as np
+
+    if isinstance(values, list | tuple) and values and all(isinstance(row, list | tuple) for row in values):
+        rows = [np.asarray(row) for row in values]
+        if all(row.dtype.kind in "biuf" for row in rows):
+            return ragged(rows)
+    return np.asarray(values)
 
 
 def _unusable(claim: str, place: str) -> OlivelikeError:

@@ -69,7 +69,8 @@ def rectangular(
 
     Args:
         columns: the batch.
-        pads: column to how it is filled up; `EVERY_COLUMN` for ragged ones not named.
+        pads: column to how it is filled up, also where its lists happen to be of one length; `EVERY_COLUMN` for ragged ones
+            not named.
         rows: the number of each sample in the data, for messages.
         mask: add the column `attention_mask` of what was not filled in, unless there is one.
         place: the data entry, for messages.
@@ -81,10 +82,10 @@ def rectangular(
     lengths: dict[str, list[int]] = {}
     for name, values in columns.items():
         pad = pads.get(name, pads.get(EVERY_COLUMN))
-        if not is_ragged(values):
+        if not is_ragged(values) and (name not in pads or values.ndim < 2):
             made[name] = values
             continue
-        arrays = values.tolist()
+        arrays = list(values)
         if pad is None:
             made[name] = _stacked(name, arrays, rows, place)
             continue
@@ -124,9 +125,9 @@ def _filled(arrays: Sequence[Array], pad: Pad) -> Array:
 
     length = max(len(array) for array in arrays) if pad.to == "longest" else pad.to
     length = -(-length // pad.multiple_of) * pad.multiple_of
-    dtype = np.result_type(*{array.dtype for array in arrays}, np.min_scalar_type(pad.value))
-    if arrays[0].dtype.kind in "iu" and isinstance(pad.value, int):
-        dtype = arrays[0].dtype  # an id or a count stays what it is
+    dtype = np.result_type(*{array.dtype for array in arrays})
+    if not (dtype.kind in "iu" and isinstance(pad.value, int)):  # an id or a count stays what it is
+        dtype = np.result_type(dtype, np.min_scalar_type(pad.value))
     filled = np.full((len(arrays), length, *arrays[0].shape[1:]), pad.value, dtype=dtype)
     for row, array in zip(filled, arrays, strict=True):
         if len(array):

@@ -51,6 +51,12 @@ def test_numbers_keep_their_type_and_a_fraction_widens_it() -> None:
     assert filled([[1], [2, 3]], Pad(value=0.5))["ids"].tolist() == [[1, 0.5], [2, 3]]
 
 
+def test_whole_numbers_beside_fractions_do_not_cut_these() -> None:
+    column = ragged([np.array([1]), np.array([0.5, 1.5])])
+    made = rectangular({"x": column}, {"x": Pad()}, np.arange(2), mask=False, place="data.t")
+    assert made["x"].tolist() == [[1, 0], [0.5, 1.5]]
+
+
 def test_cutting_is_asked_for() -> None:
     problem = refusal(lambda: filled([[1, 2, 3]], Pad(to=2)))
     assert (problem.code, problem.path) == ("OL206", "data.t.pad")
@@ -109,3 +115,32 @@ def test_a_mask_over_columns_of_different_length_is_refused() -> None:
 def test_how_lists_are_filled_up_is_part_of_the_key(key: str) -> None:
     value: Json = {"to": 8, "value": 1, "side": "left", "truncate": True, "multiple_of": 2}[key]
     assert DataSpec("t", "jsonl", pad={"ids": {key: value}}).to_json() != DataSpec("t", "jsonl").to_json()
+
+
+def test_a_column_named_to_be_filled_up_is_even_where_its_lists_are_of_one_length(tmp_path: Path) -> None:
+    (tmp_path / "x.jsonl").write_text('{"ids": [1, 2]}\n{"ids": [3, 4]}\n')
+    spec = DataSpec("t", "jsonl", {"jsonl": "x.jsonl"}, pad={"ids": {"to": 3}})
+    (batch,) = open_dataset(spec, Jsonl(), tmp_path, (IDS, ATTENTION)).batches(2)
+    assert batch.feeds["ids"].tolist() == [[1, 2, 0], [3, 4, 0]]
+    assert batch.feeds[MASK].tolist() == [[1, 1, 0], [1, 1, 0]]
+    everywhere = DataSpec("t", "jsonl", {"jsonl": "x.jsonl"}, pad={EVERY_COLUMN: {"to": 3}})
+    problem = refusal(lambda: open_dataset(everywhere, Jsonl(), tmp_path, (IDS,)))
+    assert (problem.code, problem.hint) == ("OL206", "name the columns to pad, or leave `pad` out")
+
+
+def test_the_users_python_may_return_lists_of_different_length(tmp_path: Path) -> None:
+    (tmp_path / "x.jsonl").write_text('{"text": "a"}\n{"text": "a b c"}\n')
+
+    def count_words(columns: dict[str, Array]) -> dict[str, object]:
+        return {"ids": [list(range(1, len(text.split()) + 1)) for text in columns["text"].tolist()]}
+
+    spec = DataSpec("t", "jsonl", {"jsonl": "x.jsonl"}, pad={"ids": {"to": 4}})
+    (batch,) = open_dataset(spec, Jsonl(), tmp_path, (IDS, ATTENTION), prepare=count_words).batches(2)
+    assert batch.feeds["ids"].tolist() == [[1, 0, 0, 0], [1, 2, 3, 0]]
+    assert batch.feeds[MASK].sum(axis=1).tolist() == [1, 3]
+    everywhere = DataSpec("t", "jsonl", {"jsonl": "x.jsonl"}, pad={EVERY_COLUMN: {"to": 4}})
+    single = open_dataset(everywhere, Jsonl(), tmp_path, (IDS,), prepare=count_words).batches(1)
+    assert [batch.feeds["ids"].shape for batch in single] == [(1, 4), (1, 4)]
+    unpadded = DataSpec("t", "jsonl", {"jsonl": "x.jsonl"})
+    data = open_dataset(unpadded, Jsonl(), tmp_path, (IDS,), prepare=count_words)
+    assert refusal(lambda: list(data.batches(2))).hint == "add `pad: {ids: longest}`"
