@@ -30,6 +30,7 @@ from olivelike.contracts.passes import AnyPass
 from olivelike.digest import JsonObject
 from olivelike.errors import CODES
 from olivelike.plan.json_schema import workflow_schema
+from olivelike.plan.tasks import TASKS
 from olivelike.registry import Registry
 from olivelike.workflow.schema import DataSection, MetricSection, ModelSection
 from olivelike.workflow.section_schema import section_properties
@@ -122,7 +123,24 @@ def sources_page() -> str:
         "## Data\n\nAn entry of `data:` holds exactly one reader's key with its options, and beside them:\n\n"
         + key_table(section_properties(DataSection), _definitions(DataSection))
     )
-    return _joined([*parts, entry, *(_reader_section(name, OURS.reader_named(name)) for name in OURS.names("readers"))])
+    parts += [entry, *(_reader_section(name, OURS.reader_named(name)) for name in OURS.names("readers"))]
+    return _joined([*parts, _transforms()])
+
+
+def _transforms() -> str:
+    tasks = [f"| `{task}` | {f'`{name}`' if name else 'nothing'} |" for task, name in TASKS.items()]
+    lead = (
+        "## Named transforms\n\n`prepare: NAME` or `prepare: {NAME: {options}}` maps an entry's columns to what the model takes;\n"
+        "`prepare: none` leaves them as they are. Without `prepare`, `model.task` decides:\n\n"
+    )
+    listed = "\n".join(["| `model.task` | prepared by |", "|---|---|", *tasks])
+    kinds = {name: OURS.transform_named(name) for name in OURS.names("transforms")}
+    sections = [
+        f"### `{name}`\n\n{_prose(inspect.getdoc(kind))}\n\nBy default for the readers: "
+        f"{', '.join(f'`{reader}`' for reader in sorted(kind.readers))}.\n\n{_parameters(kind.config)}"
+        for name, kind in kinds.items()
+    ]
+    return _joined([lead + listed, *sections]).rstrip()
 
 
 def errors_page() -> str:

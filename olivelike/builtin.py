@@ -18,12 +18,22 @@ PLUGIN = Plugin(
         "path": "olivelike.sources.local:Local",
     },
     readers={
+        "audio": "olivelike.sources.audio:Audio",
         "csv": "olivelike.sources.csv:Csv",
+        "hf": "olivelike.sources.hf:Hf",
         "images": "olivelike.sources.images:Images",
+        "jsonl": "olivelike.sources.jsonl:Jsonl",
         "npy": "olivelike.sources.npy:Npy",
         "npz": "olivelike.sources.npz:Npz",
+        "parquet": "olivelike.sources.parquet:Parquet",
         "random": "olivelike.sources.random:Random",
         "script": "olivelike.sources.script:Script",
+    },
+    transforms={
+        "causal_lm": "olivelike.sources.transforms.causal_lm:CausalLm",
+        "picture": "olivelike.sources.transforms.picture:Picture",
+        "tokenize": "olivelike.sources.transforms.tokenize:Tokenize",
+        "waveform": "olivelike.sources.transforms.waveform:Waveform",
     },
     strategies={
         "auto": "olivelike.search.auto:Auto",

@@ -14,14 +14,16 @@ from olivelike.contracts.metric import AnyMetric
 from olivelike.contracts.passes import AnyPass
 from olivelike.contracts.plugin import GROUP, Plugin
 from olivelike.contracts.ports import Executor, Source, Strategy
+from olivelike.contracts.transform import Transform
 from olivelike.errors import InputError, fail, nearest
 
-Kind: TypeAlias = Literal["passes", "metrics", "sources", "readers", "strategies", "executors"]
+Kind: TypeAlias = Literal["passes", "metrics", "sources", "readers", "transforms", "strategies", "executors"]
 SINGULAR: dict[Kind, str] = {
     "passes": "pass",
     "metrics": "metric",
     "sources": "model source",
     "readers": "data source",
+    "transforms": "transform",
     "strategies": "search strategy",
     "executors": "executor",
 }
@@ -83,6 +85,10 @@ class Registry:
     def reader_named(self, name: str) -> type[DataReader]:
         """Returns a data reader's class."""
         return cast("type[DataReader]", self._load("readers", name))
+
+    def transform_named(self, name: str) -> type[Transform]:
+        """Returns a data transform's class."""
+        return cast("type[Transform]", self._load("transforms", name))
 
     def strategy_named(self, name: str) -> type[Strategy]:
         """Returns a search strategy's class."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import cast
@@ -35,6 +35,7 @@ class Lock:
         source: digest of the source artifact.
         steps: the recipe.
         data: data entry to the digest of its files.
+        data_revisions: data entry to what pins its files, where they were fetched (hub commit).
         output: digest of the deliverable.
         versions: distribution to installed version.
         machine: where it was made.
@@ -51,6 +52,7 @@ class Lock:
     versions: Mapping[str, str]
     machine: Mapping[str, Json]
     files: tuple[str, ...] = ()
+    data_revisions: Mapping[str, Json] = field(default_factory=dict)
 
     @property
     def recipe(self) -> Recipe:
@@ -67,6 +69,7 @@ class Lock:
             "source": f"sha256:{self.source}",
             "steps": [{**step.to_json(), "verify": step.verify} for step in self.steps],
             "data": {name: f"sha256:{digest}" for name, digest in self.data.items()},
+            "data_revisions": dict(self.data_revisions),
             "output": f"sha256:{self.output}",
             "versions": dict(self.versions),
             "machine": dict(self.machine),
@@ -99,6 +102,7 @@ def read_lock(path: Path) -> Lock:
             versions=cast("dict[str, str]", value["versions"]),
             machine=cast("dict[str, Json]", value["machine"]),
             files=tuple(map(str, cast("list[Json]", value["files"]))),
+            data_revisions=cast("dict[str, Json]", value.get("data_revisions", {})),
         )
     except OSError as error:
         claim = f"the lock cannot be read: {error.strerror or error}"

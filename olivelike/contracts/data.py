@@ -6,9 +6,9 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path, PurePath
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Protocol, TypeAlias, cast
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Protocol, TypeAlias, cast
 
-from pydantic import BaseModel, ConfigDict, JsonValue
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, Strict
 
 from olivelike.digest import Json, JsonObject
 
@@ -37,6 +37,29 @@ class ScriptCall(BaseModel):
     script: str
     call: str
     args: dict[str, JsonValue] = {}
+
+
+EVERY_COLUMN = "*"
+"""Stands for every ragged column in `DataSpec.pad`."""
+
+Length = Annotated[int, Strict(), Field(gt=0)]
+
+
+class Pad(BaseModel):
+    """How the lists of a column, which differ in length, become one array."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+
+    to: Literal["longest"] | Length = "longest"
+    """The length of every sample, or `longest` for that of the longest in its batch."""
+    multiple_of: Length = 1
+    """Lengths are rounded up to a multiple of this number."""
+    value: Annotated[int, Strict()] | float = 0
+    """What is filled in."""
+    side: Literal["right", "left"] = "right"
+    """Where it is filled in, and where a list is cut that is too long."""
+    truncate: Annotated[bool, Strict()] = False
+    """Whether lists longer than `to` are cut; otherwise they are refused."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +93,10 @@ class DataSpec:
         shuffle: draw the samples in a seeded order.
         seed: the seed of that order.
         use: what the entry may be used for: `train`, `calibration`, `selection`, `certification`; empty means anything.
-        prepare: user's Python that maps one batch's columns to columns, its script by digest; empty mapping for none.
+        prepare: what maps columns to the model's: user's Python (`script`, `call`, `args`) or a named transform (`transform`,
+            `options`, `default`), its files by digest (`files`); empty mapping for none.
+        pad: column to how its lists of different length are filled up (`Pad`); `EVERY_COLUMN` for those not named.
+        revision: what pins data that were fetched (hub commit), for the lock; no part of a key, as the files' digest is.
     """
 
     name: str
@@ -85,6 +111,8 @@ class DataSpec:
     seed: int = 0
     use: tuple[str, ...] = ()
     prepare: Mapping[str, Json] = field(default_factory=dict)
+    pad: Mapping[str, Json] = field(default_factory=dict)
+    revision: Mapping[str, Json] = field(default_factory=dict)
 
     def to_json(self) -> JsonObject:
         """Returns the entry as it travels in tasks; the name is no part of it."""
@@ -100,13 +128,14 @@ class DataSpec:
             "seed": self.seed if self.shuffle or self.reader == "random" else 0,
             "use": list(self.use),
             "prepare": dict(self.prepare),
+            "pad": dict(self.pad),
         }
 
     def essence(self) -> JsonObject:
         """Returns what readings depend on, for keys: neither the name nor what the entry may be used for nor where it lies."""
         content = self.to_json()
         del content["use"]
-        if self.prepare:
+        if "script" in self.prepare:
             content["prepare"] = {**self.prepare, "script": PurePath(str(self.prepare["script"])).name}
         return content
 
@@ -126,6 +155,7 @@ class DataSpec:
             seed=cast("int", value["seed"]),
             use=tuple(cast("list[str]", value["use"])),
             prepare=cast("dict[str, Json]", value["prepare"]),
+            pad=cast("dict[str, Json]", value["pad"]),
         )
 
 
@@ -140,7 +170,10 @@ class ReaderConfig(BaseModel):
 
 
 class Column(Protocol):
-    """One column; axis 0 counts samples. Any array is one, and so is what reads its rows only when asked for them."""
+    """One column; axis 0 counts samples. Any array is one, and so is what reads its rows only when asked for them.
+
+    A ragged column, whose samples differ in length, has the element type object, and its rows are arrays.
+    """
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -169,15 +202,66 @@ class Columns:
         return min((len(column) for column in self.arrays.values()), default=0)
 
 
+@dataclass(frozen=True, slots=True)
+class FetchedData:
+    """Data that a reader fetched.
+
+    Attributes:
+        files: name in the store to where the file lies now; the names start with what `data_files.stored_config` makes of
+            the reader's value.
+        revision: what pins them, for the lock.
+    """
+
+    files: Mapping[str, Path]
+    revision: Mapping[str, Json]
+
+
 class DataReader(ABC):
     """Reads one kind of data file. One instance per use; no state between calls."""
 
     config: ClassVar[type[BaseModel]]
     reads_files: ClassVar[bool] = True
+    chooses_files: ClassVar[bool] = False
+    """Whether the files to read are found by `fetch`, and are not simply those that `files` names."""
+    choosing: ClassVar[frozenset[str]] = frozenset()
+    """Options that only choose the files: once these are in the store, their content stands in every key instead."""
+    brings_labels: ClassVar[bool] = False
+    """Whether there may be a column `label` that the workflow does not name."""
 
     @abstractmethod
     def files(self, config: BaseModel) -> tuple[str, ...]:
         """Returns the files or folders named by the config, as the user wrote them; they are taken into the store."""
+
+    def count(self, config: BaseModel, files: Mapping[str, Path]) -> int:
+        """Returns how many samples there are, where that can be told without reading them; 0 where it cannot.
+
+        Args:
+            config: the validated configuration.
+            files: as for `read`.
+
+        Raises:
+            InputError: OL205, the files cannot be read.
+        """
+        del config, files
+        return 0
+
+    def is_remote(self, config: BaseModel) -> bool:
+        """Whether the files may have to be downloaded; asked only where `chooses_files` says so."""
+        del config
+        return False
+
+    def fetch(self, config: BaseModel, folder: Path, *, offline: bool) -> FetchedData:
+        """Finds the files, on this machine or another; called only where `chooses_files` says so.
+
+        Args:
+            config: the validated configuration.
+            folder: where relative paths start.
+            offline: only what is on this machine already may be used.
+
+        Raises:
+            InputError: OL204, they cannot be fetched; OL205, there are none.
+        """
+        raise NotImplementedError
 
     @abstractmethod
     def read(self, config: BaseModel, files: Mapping[str, Path], call: Callable[..., object]) -> Columns:

@@ -143,7 +143,7 @@ def _with_fresh_data(lock: Lock, bundle: Path, fresh: DataOption, folder: Path) 
     document |= {"metrics": measured, "data": data}
     if lock.workflow.get("baseline", INPUT) not in {INPUT, NO_BASELINE}:
         document |= {"passes": lock.workflow["passes"], "data": {**entries, **data}}
-    return opened_at(document, folder, bundle / LOCK_NAME, str(lock.revision.get("commit", "")), installed())
+    return opened_at(document, folder, bundle / LOCK_NAME, lock, installed())
 
 
 def _fresh_entry(written: Mapping[str, Json], fresh: DataOption) -> dict[str, Json]:

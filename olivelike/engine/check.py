@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 
 from olivelike.bundle.place import require_writable
-from olivelike.contracts.data import RefersTo
+from olivelike.contracts.data import FetchedData, RefersTo
 from olivelike.contracts.metric import TensorInfo
 from olivelike.contracts.ports import Fetched
 from olivelike.contracts.space import Choice, Space, StepSpace
@@ -41,7 +41,7 @@ def check_inputs(plan: Plan) -> None:
         checks.append(partial(require_writable, plan.folder / plan.output.path))
     checks += [partial(script_files, plan.folder / name) for metric in plan.metrics for name in metric.scripts]
     checks += [partial(script_files, plan.folder / entry.prepare) for entry in plan.data.values() if entry.prepare]
-    checks += [partial(data_files, entry.reader(), entry.config, plan.folder) for entry in plan.data.values()]
+    checks += [partial(entry_files, entry, plan) for entry in plan.data.values() if not is_remote(entry)]
     problems = _problems_of(checks)
     if plan.model.source.key != "hub":
         problems += _problems_of_model(plan)
@@ -84,6 +84,23 @@ def fetch(plan: Plan) -> Fetched:
     return model.source().fetch(
         model.value, file=model.file, revision=model.revision, folder=plan.folder, offline=plan.run.offline
     )
+
+
+def is_remote(entry: DataPlan) -> bool:
+    """Whether asking for an entry's files would be a download."""
+    return entry.reader().is_remote(entry.config)
+
+
+def entry_files(entry: DataPlan, plan: Plan) -> FetchedData:
+    """Returns a data entry's files, by the names that the reader knows them under, and what pins them.
+
+    Raises:
+        InputError: OL205, one is missing; OL204, they cannot be fetched.
+    """
+    reader = entry.reader()
+    if reader.chooses_files:
+        return reader.fetch(entry.config, plan.folder, offline=plan.run.offline)
+    return FetchedData(data_files(reader, entry.config, plan.folder), {})
 
 
 def _problems_of(checks: list[Callable[[], object]]) -> list[Problem]:
@@ -151,7 +168,7 @@ def _texts(step: StepSpace, parameter: str) -> list[str]:
 
 def _check_fits(plan: Plan, entry: DataPlan, inputs: tuple[TensorInfo, ...]) -> None:
     spec, reader = entry.spec, entry.reader()
-    if spec.reader == "script" or entry.prepare or not _is_cheap(plan, entry):
+    if spec.reader == "script" or spec.prepare or is_remote(entry) or not _is_cheap(plan, entry):
         return
     dataset = open_dataset(spec, reader, plan.folder, inputs)
     next(dataset.batches(1, 1), None)
@@ -165,7 +182,7 @@ def _check_fits(plan: Plan, entry: DataPlan, inputs: tuple[TensorInfo, ...]) -> 
 
 def _is_cheap(plan: Plan, entry: DataPlan) -> bool:
     with suppress(OlivelikeError, OSError):  # what is wrong with the files is said elsewhere
-        files = data_files(entry.reader(), entry.config, plan.folder).values()
+        files = entry_files(entry, plan).files.values()
         direct = all((plan.folder / name).exists() for name in entry.reader().files(entry.config))
         return direct and sum(Path(file).stat().st_size for file in files) <= CHEAP
     return False

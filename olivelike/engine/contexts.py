@@ -15,14 +15,14 @@ from olivelike.contracts.metric import MetricConfig, Prospect, Session, TensorIn
 from olivelike.contracts.outcome import Measurement
 from olivelike.contracts.target import Target
 from olivelike.contracts.task import MeasureTask, StepTask
-from olivelike.digest import Json
+from olivelike.digest import Json, files_below
 from olivelike.engine.goals import Goals
 from olivelike.errors import InputError, fail
 from olivelike.evaluate.sessions.session import open_session
 from olivelike.registry import Registry, installed
 from olivelike.sources.calling import load_call
 from olivelike.sources.dataset import open_dataset
-from olivelike.sources.preparation import as_read
+from olivelike.sources.preparation import Named, Prepare, as_read
 from olivelike.store.port import Store
 
 if TYPE_CHECKING:
@@ -80,6 +80,7 @@ class MeasureDesk:
     scratch: Path
     config: MetricConfig
     begun: float = field(default_factory=monotonic)
+    opened: dict[tuple[TensorInfo, ...], Dataset] = field(default_factory=dict)
 
     @property
     def target(self) -> Target:
@@ -115,8 +116,10 @@ class MeasureDesk:
 
     def data(self, session: Session) -> Dataset:
         """Opens the metric's data entry for a model; without one, random values from the model's signature."""
-        spec = next(iter(self.task.data.values()), DataSpec("random", "random", {"random": {}}))
-        return dataset(spec, session.inputs, self.store)
+        if session.inputs not in self.opened:  # candidate and baseline take turns on it, and share what was read last
+            spec = next(iter(self.task.data.values()), DataSpec("random", "random", {"random": {}}))
+            self.opened[session.inputs] = dataset(spec, session.inputs, self.store)
+        return self.opened[session.inputs]
 
     def call(self, script: object) -> Callable[..., object]:
         """Returns the user's function that the config names, its arguments bound."""
@@ -135,12 +138,22 @@ def dataset(spec: DataSpec, inputs: Sequence[TensorInfo], store: Store) -> Datas
     registry: Registry = installed()
     reader: DataReader = registry.reader_named(spec.reader)()
     folder = store.open(spec.files).folder if spec.files else Path()
-    return open_dataset(spec, reader, folder, inputs, prepare=_prepare(spec, store))
+    return open_dataset(spec, reader, folder, inputs, prepare=_prepare(spec, registry, store))
 
 
-def _prepare(spec: DataSpec, store: Store) -> Callable[..., object]:
+def _prepare(spec: DataSpec, registry: Registry, store: Store) -> Prepare:
     if not spec.prepare:
         return as_read
+    if "transform" in spec.prepare:
+        return _named(spec, registry, store)
     folder = store.open(str(spec.prepare["files"])).folder
     args = cast("Mapping[str, Json]", spec.prepare["args"])
     return load_call(folder, Path(str(spec.prepare["script"])).name, str(spec.prepare["call"]), args)
+
+
+def _named(spec: DataSpec, registry: Registry, store: Store) -> Named:
+    transform = registry.transform_named(str(spec.prepare["transform"]))()
+    config = transform.config.model_validate(spec.prepare["options"])
+    folder = store.open(str(spec.prepare["files"])).folder if spec.prepare["files"] else Path()
+    files = {name: folder / name for name in files_below(folder)} if spec.prepare["files"] else {}
+    return Named(transform, config, files, bool(spec.prepare["default"]))

@@ -63,6 +63,7 @@ class _Origin:
             source=self.source.digest,
             steps=choice.recipe.steps,
             data={name: spec.files for name, spec in self.desk.data.items()},
+            data_revisions={name: dict(spec.revision) for name, spec in self.desk.data.items() if spec.revision},
             output=choice.digest,
             versions=installed_versions(),
             machine=self.desk.machine,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import cast
 
@@ -11,12 +12,13 @@ from olivelike.contracts.artifact import Artifact, Manifest
 from olivelike.contracts.data import DataSpec
 from olivelike.contracts.ports import Fetched
 from olivelike.digest import Json, JsonObject, digest_json
-from olivelike.engine.check import check_inputs, check_kind, fetch
+from olivelike.engine.check import check_inputs, check_kind, entry_files, fetch
 from olivelike.engine.origins import Origins
 from olivelike.errors import InputError, StoreError, fail
 from olivelike.plan.model import DataPlan, Plan
 from olivelike.sources.closure import script_files
-from olivelike.sources.data_files import data_files, stored_config
+from olivelike.sources.data_files import stored_config
+from olivelike.sources.transform_files import companions, named_files, stored_options
 from olivelike.store.port import Absent, Store
 
 
@@ -46,9 +48,9 @@ def prepare(plan: Plan, store: Store) -> Prepared:
     check_inputs(plan)
     source, revision = _source(plan, store)
     check_kind(plan, source.kind)
-    _check_unseen(plan, store)
     origins = Origins()
-    data = {name: _data(entry, plan.folder, store, origins) for name, entry in plan.data.items()}
+    data = {name: _data(entry, plan, source, store, origins) for name, entry in plan.data.items()}
+    _check_unseen(plan, store)
     return Prepared(source, revision, data, origins)
 
 
@@ -59,7 +61,7 @@ def _check_unseen(plan: Plan, store: Store) -> None:
         InputError: OL112, they do.
     """
     certifying = {metric.certify: metric.name for metric in plan.metrics if metric.certify}
-    contents = {name: _contents(entry, plan.folder, store) for name, entry in plan.data.items()} if certifying else {}
+    contents = {name: _contents(entry, plan, store) for name, entry in plan.data.items()} if certifying else {}
     for unseen, metric in certifying.items():
         twins = [name for name, files in contents.items() if name not in certifying and files & contents[unseen]]
         if twins:
@@ -68,8 +70,8 @@ def _check_unseen(plan: Plan, store: Store) -> None:
             raise fail(InputError, "OL112", claim, path=path, hint="keep samples apart that the search does not see")
 
 
-def _contents(entry: DataPlan, folder: Path, store: Store) -> frozenset[str]:
-    return frozenset(store.digest_of(path) for path in data_files(entry.reader(), entry.config, folder).values())
+def _contents(entry: DataPlan, plan: Plan, store: Store) -> frozenset[str]:
+    return frozenset(store.digest_of(path) for path in entry_files(entry, plan).files.values())
 
 
 def _source(plan: Plan, store: Store) -> tuple[Artifact, Mapping[str, Json]]:
@@ -116,17 +118,34 @@ def _stamp(path: Path) -> list[int]:
     return [status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns]
 
 
-def _data(entry: DataPlan, folder: Path, store: Store, origins: Origins) -> DataSpec:
+def _data(entry: DataPlan, plan: Plan, source: Artifact, store: Store, origins: Origins) -> DataSpec:
     reader = entry.reader()
     spec = replace(entry.spec, config=stored_config(reader, entry.config))
-    files = data_files(reader, entry.config, folder)
-    if files:
-        artifact = store.ingest(files, Manifest("data"))
-        origins.note_data(artifact.folder, entry, folder)
-        spec = replace(spec, files=artifact.digest)
+    found = entry_files(entry, plan)
+    if found.files:
+        artifact = store.ingest(found.files, Manifest("data"))
+        origins.note_data(artifact.folder, entry, plan.folder)
+        spec = replace(spec, files=artifact.digest, revision=found.revision)
     if entry.prepare:
-        spec = replace(spec, prepare={**spec.prepare, "files": _script(folder / entry.prepare, store, origins)})
+        spec = replace(spec, prepare={**spec.prepare, "files": _script(plan.folder / entry.prepare, store, origins)})
+    if "transform" in spec.prepare:
+        spec = replace(spec, prepare={**spec.prepare, **_transform(entry, plan.folder, source, store)})
     return spec
+
+
+def _transform(entry: DataPlan, folder: Path, source: Artifact, store: Store) -> JsonObject:
+    """Returns what a named transform's key is made of beside its options: its files by digest, its tools by version."""
+    files = companions(source, entry.transform.companions) | named_files(entry.named, folder)
+    options = stored_options(cast("JsonObject", entry.spec.prepare["options"]), entry.named)
+    digest = store.ingest(files, Manifest("data")).digest if files else ""
+    return {"options": options, "files": digest, "tools": {tool: _version(tool) for tool in entry.transform.tools}}
+
+
+def _version(distribution: str) -> str:
+    try:
+        return version(distribution)
+    except PackageNotFoundError:
+        return "not installed"
 
 
 def _script(path: Path, store: Store, origins: Origins) -> str:

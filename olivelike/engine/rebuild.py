@@ -21,6 +21,7 @@ from olivelike.engine.run import conditions
 from olivelike.engine.session import Settings, delivered, desk_for
 from olivelike.engine.step import Made, run_recipe
 from olivelike.errors import InputError, fail
+from olivelike.plan.model import DataPlan
 from olivelike.plan.resolve import resolve
 from olivelike.registry import Registry, installed
 from olivelike.workflow.load import from_mapping
@@ -91,20 +92,20 @@ def _opened(lock: Lock, lock_file: Path, folder: Path, output: str, registry: Re
     data = lock.workflow.get("data")
     if isinstance(data, Mapping):
         written["data"] = {name: data[name] for name in lock.data if name in data}
-    opened = opened_at(written, folder, lock_file, str(lock.revision.get("commit", "")), registry)
+    opened = opened_at(written, folder, lock_file, lock, registry)
     path = str(Path(output).absolute()) if output else ""
     deliverable = opened.plan.output.model_copy(update={"path": path})
     return Opened(replace(opened.plan, output=deliverable, document=lock.workflow, notes=()), registry)
 
 
-def opened_at(document: Mapping[str, Json], folder: Path, lock_file: Path, commit: str, registry: Registry) -> Opened:
+def opened_at(document: Mapping[str, Json], folder: Path, lock_file: Path, lock: Lock, registry: Registry) -> Opened:
     """Opens a workflow that came out of a lock.
 
     Args:
         document: the workflow as JSON.
         folder: where its relative paths start.
-        lock_file: the lock, for messages.
-        commit: what the source is pinned to; empty leaves it to the workflow.
+        lock_file: the lock's place, for messages.
+        lock: what source and data are pinned to.
         registry: the names that are known.
 
     Raises:
@@ -114,8 +115,16 @@ def opened_at(document: Mapping[str, Json], folder: Path, lock_file: Path, commi
     if not isinstance(workflow, Workflow):
         raise fail(InputError, "OL118", "the workflow in the lock does not hold together", place=str(lock_file))
     plan = resolve(workflow, registry, folder)
-    model = replace(plan.model, revision=commit or plan.model.revision)
-    return Opened(replace(plan, model=model), registry)
+    model = replace(plan.model, revision=str(lock.revision.get("commit", "")) or plan.model.revision)
+    data = {name: _pinned(entry, lock.data_revisions.get(name)) for name, entry in plan.data.items()}
+    return Opened(replace(plan, model=model, data=data), registry)
+
+
+def _pinned(entry: DataPlan, revision: Json) -> DataPlan:
+    """Returns a data entry at the commit that the lock names."""
+    if not isinstance(revision, Mapping) or "revision" not in type(entry.config).model_fields:
+        return entry
+    return replace(entry, config=entry.config.model_copy(update={"revision": str(revision["commit"])}))
 
 
 def _pointed(error: InputError, lock_file: Path) -> InputError:

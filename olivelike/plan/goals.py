@@ -74,7 +74,7 @@ def _check_metric_data(
         hint = nearest(section.data, workflow.data)
         findings.add("OL108", f"no data entry is called {section.data!r}", (*path, "data"), hint)
     elif entry := data.get(section.data):
-        if labels and not entry.spec.labels and entry.spec.reader not in {"images", "script"}:
+        if labels and not entry.labelled:
             claim = f"the metric {section.type} needs labels, but data entry {section.data!r} names none"
             findings.add("OL207", claim, (*path, "data"), f"add `labels:` to data.{section.data}")
         if wants == "required" and not allows(entry, "selection"):

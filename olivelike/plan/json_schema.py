@@ -10,6 +10,7 @@ from pydantic import BaseModel
 from olivelike.contracts.data import ScriptCall
 from olivelike.contracts.target import PROVIDERS
 from olivelike.digest import Json, JsonObject
+from olivelike.plan.data import NOTHING
 from olivelike.registry import Registry
 from olivelike.workflow.schema import (
     ConstraintSection,
@@ -96,13 +97,25 @@ def _target() -> JsonObject:
 def _entries(registry: Registry, definitions: Schemas) -> list[Json]:
     """Returns one schema for each data reader: its options beside the keys of every data entry."""
     own = section_properties(DataSection)
-    own["prepare"] = _kept(DataSection, "prepare", {"anyOf": [{"type": "string"}, _ref("script_call")]})
+    own["prepare"] = _kept(DataSection, "prepare", _prepare(registry, definitions))
     found: list[Json] = []
     for name in registry.names("readers"):
         reader = registry.reader_named(name)
         options, required = _options(reader.config, f"data.{name}.", definitions)
         found.append({"title": name, **_object({name: {}, **own, **options}, {name, *required})})
     return found
+
+
+def _prepare(registry: Registry, definitions: Schemas) -> JsonObject:
+    """Returns the schema of `prepare`: a transform's name, or its options behind it, or the user's Python."""
+    names = registry.names("transforms")
+    kinds = {name: registry.transform_named(name) for name in names}
+    options: JsonObject = {
+        name: {**_object(_options(kind.config, f"transforms.{name}.", definitions)[0]), "description": summary(kind)}
+        for name, kind in kinds.items()
+    }
+    named: JsonObject = {**_object(options), "minProperties": 1, "maxProperties": 1}
+    return {"anyOf": [{"enum": [*names, NOTHING]}, named, _ref("script_call")]}
 
 
 def _metrics(registry: Registry, definitions: Schemas) -> list[Json]:

@@ -14,6 +14,7 @@ from olivelike.contracts.metric import AnyMetric, MetricConfig, ValueSpec
 from olivelike.contracts.passes import AnyPass
 from olivelike.contracts.ports import RecipeSpace, Source
 from olivelike.contracts.target import Target
+from olivelike.contracts.transform import NoTransform, Transform
 from olivelike.digest import Json
 from olivelike.workflow.schema import OutputSection, RunSection, SearchSection
 
@@ -40,12 +41,21 @@ class DataPlan:
         config: its configuration.
         spec: everything else; `files` is empty until the files are in the store.
         prepare: the user's script that maps columns, or empty.
+        transform: the named transform's class; `NoTransform` where there is none.
+        named: files that the transform's options name, as the user wrote them.
     """
 
     reader: type[DataReader]
     config: BaseModel
     spec: DataSpec
     prepare: str = ""
+    transform: type[Transform] = NoTransform
+    named: tuple[str, ...] = ()
+
+    @property
+    def labelled(self) -> bool:
+        """Whether the entry has labels, as far as that is known before its files are read."""
+        return bool(self.spec.labels) or self.reader.brings_labels or self.transform.brings_labels
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,7 @@ from olivelike.plan.idle import idle_notes
 from olivelike.plan.kinds import deliverable, kinds_made, several
 from olivelike.plan.model import INPUT, NO_BASELINE, MetricPlan, ModelPlan, Plan
 from olivelike.plan.steps import Steps, resolve_steps
+from olivelike.plan.tasks import TASKS
 from olivelike.registry import Registry
 from olivelike.workflow.schema import TargetSection, Workflow
 from olivelike.workflow.write import written
@@ -90,7 +91,10 @@ def _model(workflow: Workflow, registry: Registry, findings: Findings) -> ModelP
     for key in own:
         if key not in known:
             findings.add(
-                "OL104", f"unknown key {key!r} in model", ("model", key), nearest(key, [*known, "file", "revision"])
+                "OL104",
+                f"unknown key {key!r} in model",
+                ("model", key),
+                nearest(key, [*known, "file", "revision", "task"]),
             )
     if len(keys) > 1:
         findings.add(
@@ -101,6 +105,8 @@ def _model(workflow: Workflow, registry: Registry, findings: Findings) -> ModelP
             findings.add("OL111", "the model names no source", ("model",), f"add one of: {', '.join(known)}")
         return None
     model = workflow.model
+    if model.task and model.task not in TASKS:
+        findings.add("OL107", f"no task is called {model.task!r}", ("model", "task"), nearest(model.task, TASKS))
     return ModelPlan(registry.source_named(keys[0]), own[keys[0]], model.file, model.revision)
 
 

@@ -43,6 +43,11 @@ class Csv(DataReader):
         """Returns the one file."""
         return (cast("CsvConfig", config).csv,)
 
+    def count(self, config: BaseModel, files: Mapping[str, Path]) -> int:
+        """Returns the number of rows below the names."""
+        typed = cast("CsvConfig", config)
+        return len(_table(files[typed.csv], typed.delimiter)[1])
+
     def read(self, config: BaseModel, files: Mapping[str, Path], call: Callable[..., object]) -> Columns:
         """Reads the whole table.
 

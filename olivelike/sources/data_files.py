@@ -35,7 +35,7 @@ def data_files(reader: DataReader, config: BaseModel, folder: Path) -> dict[str,
     written = reader.files(config)
     found: dict[str, Path] = {}
     for name, stored in stored_names(written).items():
-        found |= _below(folder / Path(name).expanduser(), stored)
+        found |= below(folder / Path(name).expanduser(), stored)
     return dict(sorted(found.items()))
 
 
@@ -45,8 +45,9 @@ def stored_config(reader: DataReader, config: BaseModel) -> dict[str, Json]:
     Paths are replaced in the first field alone, the one that bears the reader's name: see `ReaderConfig`.
     """
     dumped: dict[str, Json] = config.model_dump(mode="json")
+    dumped |= {name: type(config).model_fields[name].default for name in reader.choosing}
     first = next(iter(type(config).model_fields))
-    return {**dumped, first: _replaced(dumped[first], stored_names(reader.files(config)))}
+    return {**dumped, first: replaced(dumped[first], stored_names(reader.files(config)))}
 
 
 def stored_names(written: Sequence[str]) -> dict[str, str]:
@@ -68,7 +69,12 @@ def _last_part(name: str) -> str:
     return re.sub(r'[<>:"|?*\x00-\x1f]', "_", part) if part not in {"", ".", ".."} else "data"
 
 
-def _below(path: Path, stored: str) -> dict[str, Path]:
+def below(path: Path, stored: str) -> dict[str, Path]:
+    """Returns a file, or every file below a folder, by its name in the store.
+
+    Raises:
+        InputError: OL205, there is nothing, or an empty folder; OL209, a script is no Python.
+    """
     if path.is_dir():
         found = {f"{stored}/{name}": path / name for name in names_in(path)}
         if not found:
@@ -84,13 +90,14 @@ def _below(path: Path, stored: str) -> dict[str, Path]:
     return {stored: path}
 
 
-def _replaced(value: Json, names: Mapping[str, str]) -> Json:
+def replaced(value: Json, names: Mapping[str, str]) -> Json:
+    """Returns a JSON value in which every text that is one of the names is replaced."""
     match value:
         case str():
             return names.get(value, value)
         case list():
-            return [_replaced(item, names) for item in value]
+            return [replaced(item, names) for item in value]
         case dict():
-            return {key: _replaced(item, names) for key, item in value.items()}
+            return {key: replaced(item, names) for key, item in value.items()}
         case _:
             return value

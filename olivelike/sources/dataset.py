@@ -7,14 +7,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
-from olivelike.contracts.data import Batch, Column, Columns, DataReader, Dataset, DataSpec
+from olivelike.contracts.data import EVERY_COLUMN, Batch, Column, Columns, DataReader, Dataset, DataSpec, Pad
 from olivelike.contracts.metric import TensorInfo
-from olivelike.errors import InputError, fail
+from olivelike.contracts.transform import BatchMap, Surroundings, Transformed
+from olivelike.errors import InputError, fail, nearest
 from olivelike.sources.batching import batches_of, fixed_batch
 from olivelike.sources.calling import load_call
 from olivelike.sources.fit import check_finite, check_fit, fitted
 from olivelike.sources.mapping import Feed, feeds, label_column
-from olivelike.sources.preparation import as_read, prepared
+from olivelike.sources.preparation import Named, Prepare, as_read, transformed
+from olivelike.sources.ragged import MASK, is_ragged_column, merged, rectangular
 from olivelike.sources.random import Random, RandomConfig, RandomDataset
 from olivelike.sources.script import Script, ScriptConfig
 
@@ -37,7 +39,7 @@ def open_dataset(
     inputs: Sequence[TensorInfo],
     *,
     call: Callable[..., object] = no_call,
-    prepare: Callable[..., object] = as_read,
+    prepare: Prepare = as_read,
 ) -> Dataset:
     """Opens a data entry for a model.
 
@@ -49,7 +51,7 @@ def open_dataset(
         files: the folder of the artifact that holds the entry's files; not looked at for a reader without files.
         inputs: what the model takes.
         call: the user's function with its arguments bound; for the reader `script` it is loaded from `files` by default.
-        prepare: the user's function that maps one batch's columns to columns.
+        prepare: the user's function that maps one batch's columns to columns, or a named transform.
 
     Raises:
         InputError: OL205 (files), OL206 (names, types, shapes), OL207 (labels), OL209 (user's Python), OL211 (extras).
@@ -73,25 +75,71 @@ def _random(spec: DataSpec, config: RandomConfig, inputs: Sequence[TensorInfo], 
 
 
 def _opened(
-    spec: DataSpec, columns: Columns, inputs: Sequence[TensorInfo], prepare: Callable[..., object], place: str
+    spec: DataSpec, columns: Columns, inputs: Sequence[TensorInfo], prepare: Prepare, place: str
 ) -> ColumnDataset:
-    import numpy as np
-
     _check_filled(columns, place)
     label = label_column(spec.labels, list(columns.arrays), inputs, place)
-    seen: Mapping[str, Column] = columns.arrays
-    if prepare is not as_read:
-        first = {name: column[np.zeros(1, dtype=np.intp)] for name, column in columns.arrays.items()}
-        seen = prepared(prepare, first, label, place)
-    chosen = feeds(spec.inputs, list(seen), label, inputs, place)
+    most = 0 if spec.shuffle else spec.samples
+    files = prepare.files if isinstance(prepare, Named) else {}
+    around = Surroundings(place, files, tuple(inputs), label, spec.inputs, most)
+    made = transformed(prepare, columns, around)
+    pads = merged(made.pad, spec.pad)
+    filling = Filling(pads, _wants_mask(spec, inputs), place)
+    _check_pads(spec, made, place)
+    seen = _first_sample(made, filling)
+    chosen = feeds(spec.inputs, list(seen), made.label, inputs, place)
     for feed in chosen:
         check_fit(feed, seen[feed.column], f"{place}.inputs.{feed.input.name}")
-    used = list(columns.arrays) if prepare is not as_read else [feed.column for feed in chosen]
-    count = _count(columns, [name for name in used if name != label], label, place)
+    arrays = made.columns.arrays
+    used = list(arrays) if made.each is not as_read else [f.column for f in chosen if f.column in arrays]
+    used += [name for name in _padded(made.columns, pads) if name not in used and MASK in seen and MASK not in arrays]
+    label_read = made.label if made.label in arrays else ""
+    count = _count(made.columns, [name for name in used if name != made.label], label_read, place)
     fixed = fixed_batch(inputs, place)
     order = _order(spec, count, fixed, place)
-    read = {name: columns.arrays[name] for name in dict.fromkeys([*used, *([label] if label else [])])}
-    return ColumnDataset(place, read, chosen, label, order, fixed, spec.batch, prepare)
+    read = {name: arrays[name] for name in dict.fromkeys([*used, *([label_read] if label_read else [])])}
+    return ColumnDataset(place, read, chosen, made.label, order, fixed, spec.batch, made.each, filling)
+
+
+def _wants_mask(spec: DataSpec, inputs: Sequence[TensorInfo]) -> bool:
+    return any(info.name == MASK for info in inputs) and spec.inputs.get(MASK, MASK) == MASK
+
+
+def _check_pads(spec: DataSpec, made: Transformed, place: str) -> None:
+    if made.each is not as_read:
+        return  # what the columns will be is not known yet
+    if EVERY_COLUMN in spec.pad and not any(map(is_ragged_column, made.columns.arrays.values())):
+        claim = "`pad` is for lists of different length, and no column has any"
+        raise fail(InputError, "OL206", claim, path=f"{place}.pad", hint="name the columns to pad, or leave `pad` out")
+    for name in spec.pad:
+        if name not in made.columns.arrays and name != EVERY_COLUMN:
+            hint = nearest(name, made.columns.arrays)
+            raise fail(InputError, "OL206", f"there is no column {name!r} to pad", path=f"{place}.pad", hint=hint)
+
+
+def _first_sample(made: Transformed, filling: Filling) -> Mapping[str, Column]:
+    """Returns what shows the types and shapes that a model is fed: the columns, or of what is made on the way one sample."""
+    import numpy as np
+
+    first, plain = np.zeros(1, dtype=np.intp), made.each is as_read
+    names = _padded(made.columns, filling.pads) if plain else list(made.columns.arrays)
+    taken = {name: made.columns.arrays[name][first] for name in names}
+    mapped = rectangular(made.each(taken), filling.pads, first, mask=filling.mask, place=filling.place)
+    return {**made.columns.arrays, **mapped} if plain else mapped
+
+
+def _padded(columns: Columns, pads: Mapping[str, Pad]) -> list[str]:
+    """Returns the columns that are ragged, or named to be filled up."""
+    return [name for name, column in columns.arrays.items() if is_ragged_column(column) or name in pads]
+
+
+@dataclass(frozen=True, slots=True)
+class Filling:
+    """How the ragged columns of an entry are filled up, see `ragged.rectangular`."""
+
+    pads: Mapping[str, Pad]
+    mask: bool
+    place: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +154,8 @@ class ColumnDataset(Dataset):
         order: the number of each sample, in the order drawn.
         fixed: the batch size that the model fixes, or 0.
         batch: the entry's own batch size, or 0.
-        prepare: the user's function, or `as_read`.
+        each: maps the columns of a batch.
+        filling: how ragged columns are filled up.
     """
 
     place: str
@@ -116,7 +165,8 @@ class ColumnDataset(Dataset):
     order: NDArray[np.intp]
     fixed: int
     batch: int
-    prepare: Callable[..., object]
+    each: BatchMap
+    filling: Filling
 
     @property
     def count(self) -> int:
@@ -140,7 +190,8 @@ class ColumnDataset(Dataset):
 
     def _batch(self, rows: NDArray[np.intp]) -> Batch:
         taken = {name: column[rows] for name, column in self.columns.items()}
-        made = prepared(self.prepare, taken, self.label, self.place)
+        filling = self.filling
+        made = rectangular(self.each(taken), filling.pads, rows, mask=filling.mask, place=self.place)
         given: dict[str, Array] = {}
         for feed in self.feeds:
             place = f"{self.place}.inputs.{feed.input.name}"

@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, cast
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, TypeVar, cast
 
 from pydantic import BaseModel, Field
 
 from olivelike.contracts.data import Column, Columns, DataReader, ReaderConfig
 from olivelike.contracts.extras import need
 from olivelike.digest import files_below
-from olivelike.errors import InputError, OlivelikeError, fail
+from olivelike.errors import InputError, fail
+from olivelike.sources.class_folders import class_labels
 from olivelike.sources.mapping import LABEL
 
 if TYPE_CHECKING:
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
     from olivelike.contracts.data import Array
+
+    Number = TypeVar("Number", bound=np.generic)
 
 IMAGE = "image"
 SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm"})
@@ -49,10 +52,15 @@ class Images(DataReader):
     """
 
     config: ClassVar[type[BaseModel]] = ImagesConfig
+    brings_labels: ClassVar[bool] = True
 
     def files(self, config: BaseModel) -> tuple[str, ...]:
         """Returns the one folder."""
         return (cast("ImagesConfig", config).images,)
+
+    def count(self, config: BaseModel, files: Mapping[str, Path]) -> int:
+        """Returns the number of samples."""
+        return self.read(config, files, dict).count
 
     def read(self, config: BaseModel, files: Mapping[str, Path], call: Callable[..., object]) -> Columns:
         """Lists the pictures and reads the first one's size; pixels are read batch by batch.
@@ -70,7 +78,7 @@ class Images(DataReader):
             claim = f"holds no pictures ({', '.join(sorted(SUFFIXES))})"
             raise fail(InputError, "OL205", claim, place=str(folder), hint="name the folder of the pictures")
         columns: dict[str, Column] = {IMAGE: Pictures.open([folder / name for name in names], typed)}
-        labels = _labels(names, folder)
+        labels = class_labels(names, folder, "picture")
         if labels:
             columns[LABEL] = np.array(labels, dtype=np.int64)
         return Columns(columns)
@@ -117,17 +125,27 @@ class Pictures:
         return pixels
 
 
-def _pixels(path: Path, config: ImagesConfig) -> Array:
-    import numpy as np
+def opened_picture(path: Path, mode: str) -> Image:
+    """Reads a picture.
+
+    Raises:
+        InputError: OL205, it is none, or is damaged.
+    """
     from PIL import Image, UnidentifiedImageError
 
     try:
         with Image.open(path) as opened:
-            picture: Image.Image = opened.convert(config.mode)
+            return opened.convert(mode)
     except (UnidentifiedImageError, OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         claim = f"is no picture, or is damaged: {error}"
         raise fail(InputError, "OL205", claim, place=str(path), hint="replace or remove it") from error
-    array = _arranged(np.asarray(_scaled(picture, config), dtype=np.uint8), config.layout)
+
+
+def _pixels(path: Path, config: ImagesConfig) -> Array:
+    import numpy as np
+
+    picture = opened_picture(path, config.mode)
+    array = arranged(np.asarray(_scaled(picture, config), dtype=np.uint8), config.layout)
     return array if config.scale == 1 else (array * np.float32(config.scale)).astype(np.float32)
 
 
@@ -140,22 +158,7 @@ def _scaled(picture: Image, config: ImagesConfig) -> Image:
     return picture.resize((width, height), Resampling.BILINEAR)
 
 
-def _arranged(pixels: NDArray[np.uint8], layout: Literal["nchw", "nhwc"]) -> NDArray[np.uint8]:
+def arranged(pixels: NDArray[Number], layout: Literal["nchw", "nhwc"]) -> NDArray[Number]:
+    """Returns pixels `[height, width]` or `[height, width, channels]` with their channels where the layout has them."""
     with_channels = pixels[:, :, None] if pixels.ndim == 2 else pixels
     return with_channels.transpose(2, 0, 1) if layout == "nchw" else with_channels
-
-
-def _labels(names: Sequence[str], folder: Path) -> list[int]:
-    if not any("/" in name for name in names):
-        return []
-    loose = next((name for name in names if "/" not in name), "")
-    if loose:
-        raise _without_class(loose, folder)
-    classes = [name.split("/", 1)[0] for name in names]
-    number = {name: at for at, name in enumerate(sorted(set(classes)))}
-    return [number[name] for name in classes]
-
-
-def _without_class(name: str, folder: Path) -> OlivelikeError:
-    claim = f"{name} lies in no class folder, others do"
-    return fail(InputError, "OL207", claim, place=str(folder), hint="put every picture into the folder of its class")

@@ -34,6 +34,10 @@ class Npy(DataReader):
         """Returns the files, in the order written."""
         return tuple(_by_column(config).values())
 
+    def count(self, config: BaseModel, files: Mapping[str, Path]) -> int:
+        """Returns the least number of rows."""
+        return self.read(config, files, dict).count
+
     def read(self, config: BaseModel, files: Mapping[str, Path], call: Callable[..., object]) -> Columns:
         """Opens every array; files of 1 MiB and more are memory-mapped.
 

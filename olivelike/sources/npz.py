@@ -12,6 +12,7 @@ from pydantic import BaseModel
 
 from olivelike.contracts.data import Columns, DataReader, ReaderConfig
 from olivelike.errors import InputError, OlivelikeError, fail
+from olivelike.sources.stored_arrays import mapped, shapes
 
 
 class NpzConfig(ReaderConfig):
@@ -22,7 +23,11 @@ class NpzConfig(ReaderConfig):
 
 
 class Npz(DataReader):
-    """Reads `{npz: calibration.npz}`; arrays without an axis (single numbers) are no columns and are left out."""
+    """Reads `{npz: calibration.npz}`; arrays without an axis (single numbers) are no columns and are left out.
+
+    Large arrays that are stored as they are (`numpy.savez`) are memory-mapped; compressed ones (`savez_compressed`) are
+    read as a whole.
+    """
 
     config: ClassVar[type[BaseModel]] = NpzConfig
 
@@ -30,8 +35,16 @@ class Npz(DataReader):
         """Returns the one file."""
         return (cast("NpzConfig", config).npz,)
 
+    def count(self, config: BaseModel, files: Mapping[str, Path]) -> int:
+        """Returns the least number of rows, from the headers of the arrays."""
+        path = files[cast("NpzConfig", config).npz]
+        try:
+            return min((shape[0] for shape in shapes(path) if shape), default=0)
+        except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+            raise unreadable(path, error, "NumPy archive") from error
+
     def read(self, config: BaseModel, files: Mapping[str, Path], call: Callable[..., object]) -> Columns:
-        """Reads every array of the archive.
+        """Opens every array of the archive.
 
         Raises:
             InputError: OL205, missing, truncated, no archive, or pickled objects in it.
@@ -45,7 +58,8 @@ class Npz(DataReader):
                 if not isinstance(archive, np.lib.npyio.NpzFile):
                     hint = "read it with `npy:`"
                     raise fail(InputError, "OL205", "is a single .npy array", place=str(path), hint=hint)
-                arrays = {name: archive[name] for name in archive.files}
+                found = mapped(path)
+                arrays = {name: found[name] if name in found else archive[name] for name in archive.files}
         except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile, zlib.error) as error:
             raise unreadable(path, error, "NumPy archive") from error
         return Columns({name: array for name, array in arrays.items() if array.ndim})

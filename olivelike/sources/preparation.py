@@ -1,11 +1,16 @@
-"""The user's `prepare`: one batch's columns in, columns of as many samples out."""
+"""Preparing an entry's columns for a model: as they are, by the user's Python, or by a named transform."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeAlias
 
+from olivelike.contracts.data import Columns
+from olivelike.contracts.transform import BatchMap, Surroundings, Transform, TransformConfig, Transformed
 from olivelike.errors import InputError, OlivelikeError, fail
+from olivelike.sources.ragged import ragged
 
 if TYPE_CHECKING:
     from olivelike.contracts.data import Array
@@ -16,8 +21,55 @@ def as_read(columns: Mapping[str, Array]) -> Mapping[str, Array]:
     return columns
 
 
+@dataclass(frozen=True, slots=True)
+class Named:
+    """A named transform with its options.
+
+    Attributes:
+        transform: the transform.
+        config: its validated options.
+        files: the name of each of its files that exist to where it lies now.
+        default: whether the model's task asked for it, and not the entry: then data that bear the model's inputs already
+            stay as they are.
+    """
+
+    transform: Transform
+    config: TransformConfig
+    files: Mapping[str, Path]
+    default: bool = False
+
+
+Prepare: TypeAlias = Callable[..., object] | Named
+
+
+def transformed(prepare: Prepare, columns: Columns, around: Surroundings) -> Transformed:
+    """Returns the columns to draw from, and what maps a batch of them.
+
+    Raises:
+        InputError: from the named transform. The user's Python is called, and answers for itself, with each batch.
+    """
+    if isinstance(prepare, Named):
+        if prepare.default and (_fed(columns, around) or not prepare.transform.applies(columns)):
+            return Transformed(columns, as_read, around.label)
+        return prepare.transform.open(prepare.config, columns, around)
+    if prepare is as_read:
+        return Transformed(columns, as_read, around.label)
+    return Transformed(columns, _by_user(prepare, around), around.label)
+
+
+def _fed(columns: Columns, around: Surroundings) -> bool:
+    return all(around.asked.get(info.name, info.name) in columns.arrays for info in around.inputs)
+
+
+def _by_user(prepare: Callable[..., object], around: Surroundings) -> BatchMap:
+    def each(columns: Mapping[str, Array]) -> Mapping[str, Array]:
+        return prepared(prepare, columns, around.label, around.place)
+
+    return each
+
+
 def prepared(prepare: Callable[..., object], columns: Mapping[str, Array], label: str, place: str) -> dict[str, Array]:
-    """Returns what `prepare` makes of a batch; the labels stay unless it returns some itself.
+    """Returns what the user's `prepare` makes of a batch; the labels stay unless it returns some itself.
 
     Args:
         prepare: takes a dict of column names to arrays `[samples, ...]` and returns one.
@@ -28,8 +80,6 @@ def prepared(prepare: Callable[..., object], columns: Mapping[str, Array], label
     Raises:
         InputError: OL209, it raised, or returned no such dict.
     """
-    import numpy as np
-
     if prepare is as_read:
         return dict(columns)
     result = prepare(dict(columns))
@@ -39,12 +89,23 @@ def prepared(prepare: Callable[..., object], columns: Mapping[str, Array], label
     made = {label: columns[label]} if label in columns else {}
     for name, values in result.items():
         try:
-            made[str(name)] = array = np.asarray(values)
+            made[str(name)] = array = _array(values)
         except (ValueError, TypeError, RuntimeError) as error:
             raise _unusable(f"returned values for {name!r} that make no array: {error}", place) from error
         if array.shape[:1] != (count,):
             raise _unusable(f"returned {name!r} of shape {array.shape} for {count} samples", place)
     return made
+
+
+def _array(values: object) -> Array:
+    """Returns values as an array; lists of numbers as the rows of a ragged one, whether or not these differ in length."""
+    import numpy as np
+
+    if isinstance(values, list | tuple) and values and all(isinstance(row, list | tuple) for row in values):
+        rows = [np.asarray(row) for row in values]
+        if all(row.dtype.kind in "biuf" for row in rows):
+            return ragged(rows)
+    return np.asarray(values)
 
 
 def _unusable(claim: str, place: str) -> OlivelikeError:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, ClassVar
+from typing import TYPE_CHECKING, Annotated, ClassVar, cast
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -47,6 +47,10 @@ class Random(DataReader):
     def files(self, config: BaseModel) -> tuple[str, ...]:
         """Returns nothing."""
         return ()
+
+    def count(self, config: BaseModel, files: Mapping[str, Path]) -> int:
+        """Returns how many are drawn."""
+        return cast("RandomConfig", config).random.samples
 
     def read(self, config: BaseModel, files: Mapping[str, Path], call: Callable[..., object]) -> Columns:
         """Returns no column: what is drawn depends on the model, see `RandomDataset`."""

@@ -45,6 +45,7 @@ class Script(DataReader):
     """
 
     config: ClassVar[type[BaseModel]] = ScriptConfig
+    brings_labels: ClassVar[bool] = True
 
     def files(self, config: BaseModel) -> tuple[str, ...]:
         """Returns the script."""

@@ -27,6 +27,7 @@ WRITTEN = "written"
 
 MAPPING_TAG = "<mapping>"
 TEXT_TAG = "<text>"
+NAMED_TAG = "<named>"
 
 T = TypeVar("T")
 

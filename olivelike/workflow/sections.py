@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Annotated, ClassVar, Literal
 
 from pydantic import (
+    AfterValidator,
     BeforeValidator,
     Discriminator,
     Field,
@@ -21,8 +22,10 @@ from olivelike.contracts.data import ScriptCall
 from olivelike.contracts.space import Limits
 from olivelike.contracts.target import PROVIDERS
 from olivelike.workflow.faults import broken
+from olivelike.workflow.padding import PAD, PAD_LENGTH, one_transform, padding
 from olivelike.workflow.section import (
     MAPPING_TAG,
+    NAMED_TAG,
     TEXT_TAG,
     Count,
     Flag,
@@ -39,7 +42,27 @@ from olivelike.workflow.section import (
 )
 
 Use = Literal["train", "calibration", "selection", "certification"]
-Prepare = Annotated[Annotated[str, Tag(TEXT_TAG)] | Annotated[ScriptCall, Tag(MAPPING_TAG)], Discriminator(shape_tag)]
+
+
+def _prepare_tag(value: object) -> str:
+    """Tells a transform's name from user's Python and from a transform with options."""
+    if isinstance(value, Mapping) and value and not {"script", "call"} & value.keys():
+        return NAMED_TAG
+    return shape_tag(value)
+
+
+Prepare = Annotated[
+    Annotated[str, Tag(TEXT_TAG)]
+    | Annotated[ScriptCall, Tag(MAPPING_TAG)]
+    | Annotated[dict[Text, dict[str, JsonValue]], AfterValidator(one_transform), Tag(NAMED_TAG)],
+    Discriminator(_prepare_tag),
+]
+Padding = Annotated[
+    dict[str, JsonValue],
+    BeforeValidator(padding),
+    Field(examples=["{input_ids: 128}"]),
+    WithJsonSchema({"anyOf": [PAD_LENGTH, {"type": "object", "additionalProperties": {"anyOf": [PAD_LENGTH, PAD]}}]}),
+]
 
 
 class ModelSection(OpenSection):
@@ -48,14 +71,14 @@ class ModelSection(OpenSection):
     Attributes:
         file: the file inside a folder or repository; empty where there is no doubt.
         revision: the revision to fetch; empty for the source's newest, which the lock pins.
-        task: what the model does, in the words of its hub.
+        task: what the model does, in the words of the Hugging Face Hub; how data are prepared by default follows from it.
         io: inputs and outputs where the model does not say them; a named dimension is dynamic.
         own: the source key (`path`, `hub`, ...), every other key.
     """
 
     file: str = ""
     revision: str = ""
-    task: Annotated[str, NotBuilt] = ""
+    task: Annotated[str, Field(examples=["text-classification"])] = ""
     load: Annotated[dict[str, JsonValue], NotBuilt] = Field(default={})
     io: Annotated[dict[str, JsonValue], NotBuilt] = Field(default={})
     example_inputs: Annotated[JsonValue, NotBuilt] = ""
@@ -83,9 +106,12 @@ class DataSection(OpenSection):
         labels: the label column; empty for none.
         split: which split the reader takes; empty for its default.
         columns: which columns the reader takes; empty for all.
-        prepare: a named transform or user's Python; empty for the default.
+        prepare: a named transform (its name, or `{NAME: {options}}`), user's Python, or `none`; empty for what the model's
+            task asks for.
         samples: the first so many samples; 0 for all.
         batch: samples per batch; 0 leaves it to the metric or pass.
+        pad: how lists of different length are filled up: `128` or `longest` for all columns, or column to such a length or
+            to a mapping with `to`, `multiple_of`, `value`, `side` and `truncate`.
         shuffle: draw the samples in a seeded order.
         use: what the entry may be used for; empty means anything.
         own: the source key (`npz`, `script`, ...) and the reader's own options: every other key, and `split` and
@@ -99,7 +125,7 @@ class DataSection(OpenSection):
     prepare: Prepare = ""
     samples: Count = 0
     batch: Count = 0
-    pad: Annotated[JsonValue, NotBuilt] = ""
+    pad: Padding = Field(default={})
     shuffle: Flag = False
     use: Annotated[tuple[Use, ...], Field(examples=["[selection]"])] = ()
     own: dict[str, JsonValue] = Field(default={})

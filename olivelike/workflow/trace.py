@@ -12,14 +12,14 @@ from pydantic import BaseModel
 from olivelike.digest import Json
 from olivelike.workflow.document import KeyPath
 from olivelike.workflow.goals import DIRECTIONS, RULES, ConstraintSection, ObjectiveSection
-from olivelike.workflow.section import MAPPING_TAG, TEXT_TAG, Section
+from olivelike.workflow.section import MAPPING_TAG, NAMED_TAG, TEXT_TAG, Section
 from olivelike.workflow.steps import ENGINE_KEYS, StepSection
 
 Location: TypeAlias = "Sequence[str | int]"
 
 _SEVERAL = object()
 """Stands for a union of which no member is a section."""
-_NO_KEYS = frozenset({MAPPING_TAG, TEXT_TAG, "[key]"})
+_NO_KEYS = frozenset({MAPPING_TAG, NAMED_TAG, TEXT_TAG, "[key]"})
 
 
 @dataclass(frozen=True, slots=True)

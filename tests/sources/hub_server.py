@@ -73,17 +73,25 @@ class _Handler(BaseHTTPRequestHandler):
         del format, args
 
     def _answer(self) -> None:
-        path = unquote(urlsplit(self.path).path)
+        quoted = urlsplit(self.path).path
+        path = unquote(quoted)
         self.hub.requests.append(f"{self.command} {path}")
         self.hub.authorizations.add(self.headers.get("Authorization", ""))
         status, code = self.hub.refusal
-        parts = path.strip("/").split("/")
+        parts = [unquote(part) for part in quoted.strip("/").split("/")]  # a branch's name may hold a slash
         match parts:
             case _ if status and self.hub.refused in path:
                 self._send(status, b"{}", {"X-Error-Code": code})
-            case ["api", "models", "owner", "tiny", *rest]:
+            case ["api", "models" | "datasets", "owner", "tiny", *rest]:
                 self._api(rest)
-            case ["owner", "tiny", "resolve", revision, *name]:
+            case ["owner", "tiny", "resolve", revision, *name] | [
+                "datasets",
+                "owner",
+                "tiny",
+                "resolve",
+                revision,
+                *name,
+            ]:
                 self._file(self._commit(revision), "/".join(name))
             case _:
                 self._send(404, b"{}", {"X-Error-Code": "RepoNotFound"})

@@ -84,3 +84,27 @@ class Trap:
 
     def __reduce__(self) -> tuple[object, tuple[str]]:
         return pytest.fail, ("unpickled",)
+
+
+def test_a_large_stored_array_is_mapped_and_a_compressed_one_is_read(tmp_path: Path) -> None:
+    numbers = np.random.default_rng(0).standard_normal((300, 1000)).astype(np.float32)
+    turned = np.asfortranarray(numbers)
+    np.savez(tmp_path / "x.npz", large=numbers, small=np.arange(300), turned=turned)
+    np.savez_compressed(tmp_path / "y.npz", large=numbers)
+    config = Npz().config.model_validate({"npz": "x.npz"})
+    columns = Npz().read(config, {"x.npz": tmp_path / "x.npz"}, dict).arrays
+    assert {name: isinstance(column, np.memmap) for name, column in columns.items()} == {
+        "large": True,
+        "small": False,
+        "turned": False,
+    }
+    rows = np.array([299, 0, 7])
+    assert np.array_equal(columns["large"][rows], numbers[rows])
+    assert np.array_equal(columns["turned"][rows], numbers[rows])
+    assert np.array_equal(read(Npz(), tmp_path, {"npz": "y.npz"})["large"], numbers)
+
+
+def test_a_large_archive_that_is_cut_is_refused(tmp_path: Path) -> None:
+    np.savez(tmp_path / "x.npz", x=np.ones((300, 1000)))
+    (tmp_path / "x.npz").write_bytes((tmp_path / "x.npz").read_bytes()[:-5000])
+    assert refusal(lambda: read(Npz(), tmp_path, {"npz": "x.npz"})).code == "OL205"

@@ -276,7 +276,20 @@ BAD: list[tuple[str, str]] = [
         "model: {path: m, example_inputs: u.py}\n",
         "OL109 w.yaml:1 model.example_inputs: `example_inputs` is not built yet. hint: remove it",
     ),
-    (MODEL + "data: {t: {npz: t, pad: 8}}\n", "OL109 w.yaml:2 data.t.pad: `pad` is not built yet. hint: remove it"),
+    (
+        MODEL + "data: {t: {npz: t, pad: short}}\n",
+        "OL105 w.yaml:2 data.t.pad: got 'short', expected a whole number above 0, or longest. "
+        "hint: for example pad: {input_ids: 128}",
+    ),
+    (
+        MODEL + "data: {t: {npz: t, pad: {ids: {too: 8}}}}\n",
+        "OL104 w.yaml:2 data.t.pad.ids.too: unknown key. hint: did you mean to?",
+    ),
+    (
+        MODEL + "data: {t: {npz: t, prepare: {tokenize: {}, causal_lm: {}}}}\n",
+        "OL112 w.yaml:2 data.t.prepare: `prepare` takes one transform, got tokenize, causal_lm. "
+        "hint: keep one; chain others in a function of your own with `script`",
+    ),
     (
         MODEL + "metrics: {l: {type: latency, part: a}}\n",
         "OL109 w.yaml:2 metrics.l.part: `part` is not built yet. hint: remove it",

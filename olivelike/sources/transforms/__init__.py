@@ -1,0 +1,1 @@
+"""Named transforms: what `prepare` and a model's task make of columns, one file each."""
