@@ -8,6 +8,7 @@ PLUGIN = Plugin(
     metrics={
         "accuracy": "olivelike.evaluate.quality.accuracy:Accuracy",
         "classification": "olivelike.evaluate.quality.classification:Classification",
+        "detection": "olivelike.evaluate.quality.detection:Detection",
         "image_quality": "olivelike.evaluate.quality.image_quality:ImageQuality",
         "latency": "olivelike.evaluate.timing.latency:Latency",
         "parity": "olivelike.evaluate.quality.parity:Parity",

@@ -62,8 +62,13 @@ def whose(output: str, postprocess: Postprocess, session: Session) -> str:
     return f"the output {chosen_output(output, session)!r}"
 
 
-def chosen_output(output: str, session: Session) -> str:
+def chosen_output(output: str, session: Session, key: str = "output") -> str:
     """Returns the name of the output asked for, or of the first one.
+
+    Args:
+        output: its name, or empty.
+        session: the model.
+        key: the option that names it, for messages.
 
     Raises:
         InputError: OL206, the model has no such output.
@@ -71,7 +76,7 @@ def chosen_output(output: str, session: Session) -> str:
     names = [info.name for info in session.outputs]
     if output and output not in names:
         claim = f"the model has no output {output!r}"
-        raise fail(InputError, "OL206", claim, path="output", hint=nearest(output, names))
+        raise fail(InputError, "OL206", claim, path=key, hint=nearest(output, names))
     return output or names[0]
 
 
