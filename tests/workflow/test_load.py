@@ -377,7 +377,7 @@ BAD: list[tuple[str, str]] = [
     (
         MODEL + "constraints: [{metric: a, at_most: 20 parsec}]\n",
         "OL105 w.yaml:2 constraints.0.at_most: unknown unit in '20 parsec'. "
-        "hint: known: %, B, GB, GiB, KB, KiB, MB, MiB, h, min, ms, s",
+        "hint: known: %, B, GB, GiB, KB, KiB, MB, MiB, dB, h, min, ms and 1 more",
     ),
     (
         MODEL + "constraints: [{metric: a, max_drop: -1%}]\n",

@@ -136,8 +136,9 @@ def reweighted(
     import numpy as np
 
     reason = undefined or "it is undefined on these data"
-    value = float(own(resampling.observed())[0])
-    base = float(other(resampling.observed())[0]) if other else 0.0
+    with np.errstate(divide="ignore", invalid="ignore"):
+        value = float(own(resampling.observed())[0])
+        base = float(other(resampling.observed())[0]) if other else 0.0
     if not np.isfinite([value, base]).all():
         return Undefined(reason if not np.isfinite(value) else f"of the baseline: {reason}")
     if resampling.samples < FEWEST_SAMPLES:

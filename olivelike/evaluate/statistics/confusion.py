@@ -64,7 +64,9 @@ def precision(counts: Confusion) -> Floats:
 
 def recall(counts: Confusion) -> Floats:
     """Returns each class's recall, NaN for a class that never occurs."""
-    return counts.hits / counts.support
+    import numpy as np
+
+    return np.where(counts.support > 0, counts.hits / np.maximum(counts.support, LEAST), np.nan)
 
 
 def f1(counts: Confusion) -> Floats:
