@@ -44,7 +44,8 @@ class Accuracy(Metric[AccuracyConfig]):
     can be shown. Number of threads does not change it.
 
     A candidate whose drop is shown to be too large is left at that after a few hundred samples: meanwhile intervals are used
-    that hold however often one looks (`statistics.sequences`).
+    that hold however often one looks (`statistics.sequences`). They take the first samples for a fair draw of all: give
+    data that are sorted (by class, by difficulty) `shuffle: true`.
     """
 
     name = "accuracy"

@@ -98,6 +98,12 @@ def test_equal_samples_leave_room_for_what_was_not_seen(value: float) -> None:
     assert few.high - few.low > many.high - many.low
 
 
+def test_samples_that_drift_are_no_ground_to_claim_anything() -> None:
+    """Sorted by class: all right, then all wrong. After the first half every mean but 1 was ruled out, also the final 0.5."""
+    assert bounded_mean_sequence([1.0] * 500 + [0.0] * 500, 0.0, 1.0) == Interval(0.5, 0.0, 1.0)
+    assert bounded_mean_sequence([-1.0] * 500 + [0.0] * 500, -1.0, 1.0) == Interval(-0.5, -1.0, 1.0)
+
+
 def test_a_single_sample_says_next_to_nothing() -> None:
     found = bounded_mean_sequence([1.0], 0.0, 1.0)
     assert found.value == 1
