@@ -124,7 +124,7 @@ def _value(overlaps: tuple[int, ...], own: list[Matches], other: list[Matches], 
     """Returns a value; with made-up disagreements where all images agree and the interval would be a point."""
     import numpy as np
 
-    resampling = Resampling(observed.count, seed, DRAWS)
+    resampling = Resampling(observed.count, seed, DRAWS, mirrored=True)
     reason = "many resamples hold no labelled box"
     theirs = _mean(other, overlaps) if other else None
     plain = reweighted(_mean(own, overlaps), theirs, resampling, better="higher", undefined=reason)
@@ -132,11 +132,13 @@ def _value(overlaps: tuple[int, ...], own: list[Matches], other: list[Matches], 
         return plain
     gap = plain.versus.interval if isinstance(plain.versus, Paired) else plain.interval
     if plain.low < plain.high and gap.low < gap.high:
-        return plain
+        return replace(plain, low=max(plain.low, 0.0), high=min(plain.high, 1.0))
     chosen = np.random.default_rng(seed).integers(0, observed.count, PLANTED)
     gained = _mean([each.planted(chosen, True) for each in own], overlaps)
     lost = _mean([each.planted(chosen, False) for each in other], overlaps) if other else None
-    return reweighted(gained, lost, replace(resampling, planted=PLANTED), better="higher", undefined=reason)
+    return reweighted(
+        gained, lost, replace(resampling, planted=PLANTED, mirrored=False), better="higher", undefined=reason
+    )
 
 
 def _mean(classes: list[Matches], overlaps: tuple[int, ...]) -> Weighted:

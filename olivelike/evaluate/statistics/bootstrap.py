@@ -49,12 +49,16 @@ class Resampling:
             for what so many samples could have missed: each draw is of two samples more, one of either kind. This is
             the adjustment of Bonett & Price (2012) for proportions, and keeps an interval from shrinking to a point
             because the models never disagree, or one of them is never wrong. They have no part in the value itself.
+        mirrored: whether the ends are mirrored at the value (the basic interval, Davison & Hinkley 1997, Bootstrap Methods
+            and their Application, section 5.2): for statistics that resampling biases, as samples drawn twice raise
+            average precision. Percentiles would take that bias twice, this takes it off.
     """
 
     samples: int
     seed: int
     draws: int = RESAMPLES
     planted: int = 0
+    mirrored: bool = False
 
     def observed(self) -> Floats:
         """Returns the weights that count each observed sample once, shape `[rows, 1]`."""
@@ -149,8 +153,8 @@ def reweighted(
         return Undefined(
             f"{undefined or 'it is undefined on many resamples'}: {resampling.samples} samples are too few"
         )
-    found = _interval(value, values)
-    versus = Paired("difference", _interval(value - base, gaps)) if other else Unpaired()
+    found = _interval(value, values, resampling.mirrored)
+    versus = Paired("difference", _interval(value - base, gaps, resampling.mirrored)) if other else Unpaired()
     return Measurement(value, unit, better, found.low, found.high, resampling.samples, versus)
 
 
@@ -168,11 +172,13 @@ def _resampled(own: Weighted, other: Weighted | None, resampling: Resampling) ->
     return ours[np.isfinite(ours)], gaps[np.isfinite(gaps)]
 
 
-def _interval(value: float, resampled: Floats) -> Interval:
+def _interval(value: float, resampled: Floats, mirrored: bool) -> Interval:
     import numpy as np
 
     tail = (1 - LEVEL) / 2
     low, high = (float(end) for end in np.quantile(resampled, [tail, 1 - tail]))
+    if mirrored:
+        low, high = 2 * value - high, 2 * value - low
     return Interval(value, min(low, value), max(high, value))
 
 

@@ -106,6 +106,15 @@ def test_the_interval_always_holds_the_value() -> None:
     assert found.high == found.value == X.max()
 
 
+def test_a_mirrored_interval_takes_the_bias_of_resampling_off() -> None:
+    """Resamples of the maximum lie below it, and the truth above: so does the mirrored interval."""
+    highest = Resampling(100, 0, mirrored=True)
+    found = defined(
+        reweighted(lambda w: np.where(w > 0, X[:, None], -np.inf).max(axis=0), None, highest, better="higher")
+    )
+    assert found.low == found.value == X.max() < found.high
+
+
 def test_planted_disagreements_widen_the_interval_of_models_that_never_disagree() -> None:
     """As wide as Bonett and Price make it: 1.96 sqrt(2) / n either side, to a fifth (the count is small and whole)."""
     right = np.concatenate([np.ones(50), np.ones(4), np.zeros(4)])
