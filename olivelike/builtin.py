@@ -7,8 +7,13 @@ from olivelike.contracts.plugin import Plugin
 PLUGIN = Plugin(
     metrics={
         "accuracy": "olivelike.evaluate.quality.accuracy:Accuracy",
+        "classification": "olivelike.evaluate.quality.classification:Classification",
+        "detection": "olivelike.evaluate.quality.detection:Detection",
+        "image_quality": "olivelike.evaluate.quality.image_quality:ImageQuality",
         "latency": "olivelike.evaluate.timing.latency:Latency",
         "parity": "olivelike.evaluate.quality.parity:Parity",
+        "regression": "olivelike.evaluate.quality.regression:Regression",
+        "similarity": "olivelike.evaluate.quality.similarity:Similarity",
         "size": "olivelike.evaluate.resources.size:Size",
         "throughput": "olivelike.evaluate.timing.throughput:Throughput",
     },

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from olivelike.contracts.recipe import Recipe
 from olivelike.engine.judge import Metrics
@@ -22,6 +23,7 @@ class Candidate:
         bytes: size of its files.
         metrics: what was measured.
         complete: whether nothing was left out because the candidate could not win any more.
+        undefined: `name.value` to the reason why it cannot be given.
     """
 
     trial: int
@@ -31,6 +33,7 @@ class Candidate:
     bytes: int
     metrics: Metrics
     complete: bool
+    undefined: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def name(self) -> str:

@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
+from types import MappingProxyType
 from typing import assert_never
 
 from olivelike.contracts.outcome import Interval, Measurement, Paired, Unpaired
@@ -43,14 +44,27 @@ class Judgement:
     text: str
 
 
-def judge(constraints: Sequence[Constraint], metrics: Metrics, baseline: Metrics) -> tuple[Judgement, ...]:
-    """Judges every constraint; one whose metric is missing is open."""
-    return tuple(_judge(constraint, metrics, baseline) for constraint in constraints)
+def judge(
+    constraints: Sequence[Constraint],
+    metrics: Metrics,
+    baseline: Metrics,
+    undefined: Mapping[str, str] = MappingProxyType({}),
+) -> tuple[Judgement, ...]:
+    """Judges every constraint; one whose metric is missing is open.
+
+    Args:
+        constraints: what must hold.
+        metrics: of the candidate.
+        baseline: of the baseline.
+        undefined: why a value of the candidate cannot be given, for the text.
+    """
+    return tuple(_judge(constraint, metrics, baseline, undefined) for constraint in constraints)
 
 
-def _judge(constraint: Constraint, metrics: Metrics, baseline: Metrics) -> Judgement:
+def _judge(constraint: Constraint, metrics: Metrics, baseline: Metrics, undefined: Mapping[str, str]) -> Judgement:
     if constraint.key not in metrics:
-        return Judgement(constraint, Holds.OPEN, float("inf"), f"{constraint.text}: not measured")
+        why = undefined.get(constraint.key, "not measured")
+        return Judgement(constraint, Holds.OPEN, float("inf"), f"{constraint.text}: {why}")
     measurement = metrics[constraint.key]
     if not constraint.rule.compares:
         found, upper = measurement.interval, constraint.rule is Rule.AT_MOST

@@ -99,7 +99,9 @@ def select(
         kind: only an artifact of this kind can win; empty for any.
     """
     of_kind = [candidate for candidate in candidates if kind in {"", candidate.kind}]
-    verdicts = [Verdict(c, judge(constraints, c.metrics, baseline), _missing(c, objectives)) for c in of_kind]
+    verdicts = [
+        Verdict(c, judge(constraints, c.metrics, baseline, c.undefined), _missing(c, objectives)) for c in of_kind
+    ]
     pool = [v.candidate for v in verdicts if v.feasible]
     lines = {v.candidate.trial: v.rejection for v in verdicts if not v.feasible}
     lines |= {c.trial: f"of the kind {c.kind}, asked for {kind}" for c in candidates if c not in of_kind}

@@ -209,7 +209,10 @@ def _trial(field: Field, source: Artifact, recipe: Recipe, number: int) -> Tried
 
 def _candidate(artifact: Artifact, recipe: Recipe, number: int, outcome: Measured) -> Candidate:
     size = artifact.model_bytes
-    return Candidate(number, recipe, artifact.digest, artifact.kind, size, outcome.metrics, not outcome.not_measured)
+    complete = not outcome.not_measured
+    return Candidate(
+        number, recipe, artifact.digest, artifact.kind, size, outcome.metrics, complete, outcome.unavailable
+    )
 
 
 def _score(desk: Desk, baseline: Reference, trial: Trial) -> Score:

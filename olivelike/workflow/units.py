@@ -24,6 +24,7 @@ BYTES: Mapping[str, Decimal] = {
     "MiB": Decimal(1024**2),
     "GiB": Decimal(1024**3),
 }
+DECIBELS = "dB"
 Written: TypeAlias = "str | int | float"
 
 _QUANTITY = re.compile(r"\s*([-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d{1,3})?)\s*([A-Za-z%]+)\s*")
@@ -44,7 +45,7 @@ class Amount:
     Attributes:
         value: in `unit`; a share (0.01 for `1%`) where `relative`.
         relative: whether it was written in percent.
-        unit: `ms` for every time, `bytes` for every size, empty for a plain number or a share.
+        unit: `ms` for every time, `bytes` for every size, `dB`, empty for a plain number or a share.
     """
 
     value: float
@@ -77,7 +78,7 @@ def size(written: object) -> float:
 
 
 def amount(written: object) -> Amount:
-    """Reads a bound: a plain number, percent, a time or a size.
+    """Reads a bound: a plain number, percent, a time, a size or decibels.
 
     >>> amount("1%")
     Amount(value=0.01, relative=True, unit='')
@@ -96,7 +97,9 @@ def amount(written: object) -> Amount:
         return Amount(float(number * SECONDS[unit] * 1000), unit="ms")
     if unit in BYTES:
         return Amount(float(number * BYTES[unit]), unit="bytes")
-    raise UnitError(f"unknown unit in {written!r}", _known(unit, [*SECONDS, *BYTES, "%"]))
+    if unit == DECIBELS:
+        return Amount(float(number), unit=DECIBELS)
+    raise UnitError(f"unknown unit in {written!r}", _known(unit, [*SECONDS, *BYTES, DECIBELS, "%"]))
 
 
 def seconds_text(value: float) -> str:
@@ -118,6 +121,8 @@ def amount_text(value: Amount) -> str | float:
             return f"{_digits(value.value)} ms"
         case "bytes":
             return size_text(value.value)
+        case "dB":
+            return f"{_digits(value.value)} dB"
         case _:
             return value.value
 

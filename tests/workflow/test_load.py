@@ -409,7 +409,7 @@ BAD: list[tuple[str, str]] = [
     (
         MODEL + "constraints: [{metric: a, at_most: 20 parsec}]\n",
         "OL105 w.yaml:2 constraints.0.at_most: unknown unit in '20 parsec'. "
-        "hint: known units: ms, s, min, h, B, KB, MB, GB, KiB, MiB, GiB, %",
+        "hint: known units: ms, s, min, h, B, KB, MB, GB, KiB, MiB, GiB, dB, %",
     ),
     (
         MODEL + "constraints: [{metric: a, max_drop: -1%}]\n",

@@ -43,6 +43,7 @@ def test_sizes_become_bytes(written: str, expected: float) -> None:
         ("20 ms", Amount(20.0, unit="ms")),
         ("2 s", Amount(2000.0, unit="ms")),
         ("1 GiB", Amount(1073741824.0, unit="bytes")),
+        ("-3.5 dB", Amount(-3.5, unit="dB")),
     ],
 )
 def test_amounts_keep_percent_apart_and_normalise_their_unit(written: object, expected: Amount) -> None:
@@ -88,7 +89,7 @@ def test_written_quantities_read_back_exactly(value: float) -> None:
 @given(
     st.builds(Amount, st.floats(-1e12, 1e12))
     | st.builds(Amount, st.floats(-1e6, 1e6), st.just(True))
-    | st.builds(Amount, positive, st.just(False), st.sampled_from(["ms", "bytes"]))
+    | st.builds(Amount, positive, st.just(False), st.sampled_from(["ms", "bytes", "dB"]))
 )
 def test_written_amounts_read_back_exactly(value: Amount) -> None:
     assert amount(amount_text(value)) == value

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from functools import partial
-from typing import TYPE_CHECKING, Literal, TypeAlias
+from typing import Literal
 
 from pydantic import PositiveInt
 
@@ -12,18 +12,10 @@ from olivelike.contracts.artifact import Artifact
 from olivelike.contracts.data import Batch, ScriptCall
 from olivelike.contracts.metric import Cost, MeasureContext, Metric, MetricConfig, Session, ValueSpec
 from olivelike.contracts.outcome import Value
-from olivelike.errors import InputError, fail, nearest
+from olivelike.evaluate.quality.answers import answering, require_labels, whose
 from olivelike.evaluate.quality.bounded_scores import mean_score, stops_when_out
 from olivelike.evaluate.quality.predictions import class_labels, rightly_classified
 from olivelike.evaluate.quality.side_by_side import Observer, Rows, observe
-from olivelike.evaluate.sessions.batches import finite
-
-if TYPE_CHECKING:
-    from olivelike.contracts.data import Array
-    from olivelike.evaluate.quality.predictions import Labels
-
-    Answer: TypeAlias = Callable[[Session, Batch, Labels], Array]
-
 
 RIGHT = "right"
 
@@ -52,7 +44,8 @@ class Accuracy(Metric[AccuracyConfig]):
     can be shown. Number of threads does not change it.
 
     A candidate whose drop is shown to be too large is left at that after a few hundred samples: meanwhile intervals are used
-    that hold however often one looks (`statistics.sequences`).
+    that hold however often one looks (`statistics.sequences`). They take the first samples for a fair draw of all: give
+    data that are sorted (by class, by difficulty) `shuffle: true`.
     """
 
     name = "accuracy"
@@ -89,46 +82,12 @@ class Accuracy(Metric[AccuracyConfig]):
 
 def _observer(config: AccuracyConfig, context: MeasureContext, session: Session) -> Observer:
     """Returns what tells for each sample of a batch whether the model gets it right."""
-    if not context.data(session).has_labels:
-        raise fail(InputError, "OL207", "the data have no labels", hint="name their column: `labels: COLUMN`")
-    answer = _answer(config, session, context)
+    require_labels(session, context)
+    answer = answering(config.output, config.postprocess, session, context)
+    of = whose(config.output, config.postprocess, session)
 
     def right(batch: Batch) -> Rows:
         labels = class_labels(batch.labels, batch.size)
-        return {
-            RIGHT: rightly_classified(answer(session, batch, labels), labels, config.top_k, _whose(config, session))
-        }
+        return {RIGHT: rightly_classified(answer(batch, labels), labels, config.top_k, of)}
 
     return right
-
-
-def _answer(config: AccuracyConfig, session: Session, context: MeasureContext) -> Answer:
-    """Returns what turns a batch into scores, class ids or verdicts."""
-    if isinstance(config.postprocess, ScriptCall):
-        return _postprocessed(context.call(config.postprocess))
-    name = _output(config, session)
-    return lambda session, batch, labels: finite(session.run(batch.feeds, [name])[name], name)
-
-
-def _postprocessed(call: Callable[..., object]) -> Answer:
-    import numpy as np
-
-    def answer(session: Session, batch: Batch, labels: Labels) -> Array:
-        outputs = {name: finite(array, name) for name, array in session.run(batch.feeds).items()}
-        return finite(np.asarray(call(outputs, labels)), "of `postprocess`")
-
-    return answer
-
-
-def _output(config: AccuracyConfig, session: Session) -> str:
-    names = [info.name for info in session.outputs]
-    if config.output and config.output not in names:
-        claim = f"the model has no output {config.output!r}"
-        raise fail(InputError, "OL206", claim, path="output", hint=nearest(config.output, names))
-    return config.output or names[0]
-
-
-def _whose(config: AccuracyConfig, session: Session) -> str:
-    if isinstance(config.postprocess, ScriptCall):
-        return f"what {config.postprocess.call} returned"
-    return f"the output {_output(config, session)!r}"

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, TypeAlias
+from dataclasses import replace
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
-from pydantic import PositiveInt
+from pydantic import Field, PositiveInt
 
 from olivelike.contracts.artifact import Artifact
 from olivelike.contracts.metric import Cost, MeasureContext, Metric, MetricConfig, Session, ValueSpec
-from olivelike.contracts.outcome import Measurement
+from olivelike.contracts.outcome import Measurement, Undefined, Value
 from olivelike.digest import Json
 from olivelike.errors import InputError, MeasureError, fail, nearest
+from olivelike.evaluate.quality.distances import Distance
 from olivelike.evaluate.sessions.batches import batch_size, finite
 
 if TYPE_CHECKING:
@@ -24,9 +25,24 @@ if TYPE_CHECKING:
     Rows: TypeAlias = NDArray[np.float64]
 
 
+Name: TypeAlias = Literal["max_abs", "mean_abs", "cosine", "mse", "sqnr"]
+
+SPECS: dict[str, ValueSpec] = {
+    "max_abs": ValueSpec("max_abs", "1", "lower"),
+    "mean_abs": ValueSpec("mean_abs", "1", "lower"),
+    "cosine": ValueSpec("cosine", "1", "higher"),
+    "mse": ValueSpec("mse", "1", "lower"),
+    "sqnr": ValueSpec("sqnr", "dB", "higher"),
+}
+SAMPLED = {"mse", "sqnr"}
+"""The values with an interval over samples."""
+
+
 class ParityConfig(MetricConfig):
     """What to compare."""
 
+    values: tuple[Name, ...] = Field(default=("max_abs", "mean_abs", "cosine"), min_length=1)
+    """Which values to give, the main one first."""
     outputs: tuple[str, ...] = ()
     """The outputs to compare; all numeric ones of the baseline by default."""
     samples: PositiveInt = 256
@@ -38,10 +54,29 @@ class ParityConfig(MetricConfig):
 class Parity(Metric[ParityConfig]):
     """Distance between the candidate's and the baseline's outputs, no labels needed.
 
-    `max_abs` is the largest absolute difference of any element, `mean_abs` the mean over all elements, `cosine` the mean
-    over samples of the cosine between the two flattened outputs (1 where both are zero). With several outputs each value is
-    that of the worst. They describe exactly the samples they were taken on and claim nothing beyond, so they carry no
-    interval; `n` is the number of samples.
+    What it does:
+        Runs both models on the same samples. `max_abs` is the largest absolute difference of any element, `mean_abs` the mean
+        over all elements, `cosine` the mean over samples of the cosine between the two flattened outputs (1 where both are
+        zero), `mse` the mean squared difference, `sqnr` the signal to quantization noise ratio in dB: ten times the
+        logarithm of the baseline's sum of squares over that of the difference. With several outputs each value is that of
+        the worst one, and the report holds each output's.
+
+    When to use it:
+        To look, or as a bound against gross damage, where there are no labels. For a promise about quality use labels.
+
+    Limits:
+        `max_abs`, `mean_abs` and `cosine` describe exactly the samples they were taken on and claim nothing beyond, so
+        they carry no interval. `mse` and `sqnr` carry a bootstrap interval over samples, and need ten of them. `sqnr` of
+        equal outputs is infinite and given as 200 dB, which is more than float32 can tell apart; of a baseline whose
+        output is all zero it is undefined. `n` is the number of samples.
+
+    Example:
+        ```yaml
+        metrics:
+          close: {type: parity, data: test, values: [sqnr, cosine]}
+        constraints:
+          - {metric: close.sqnr, at_least: 30}
+        ```
     """
 
     name = "parity"
@@ -51,17 +86,12 @@ class Parity(Metric[ParityConfig]):
     data = "optional"
 
     def values(self, config: ParityConfig) -> tuple[ValueSpec, ...]:
-        """Returns `max_abs` and `mean_abs` (lower is better) and `cosine` (higher)."""
-        del config
-        return (
-            ValueSpec("max_abs", "1", "lower"),
-            ValueSpec("mean_abs", "1", "lower"),
-            ValueSpec("cosine", "1", "higher"),
-        )
+        """Returns the values asked for: differences, lower is better; `cosine` and `sqnr` (in dB), higher is better."""
+        return tuple(SPECS[name] for name in dict.fromkeys(config.values))
 
     def measure(
         self, candidate: Artifact, reference: Artifact, config: ParityConfig, context: MeasureContext
-    ) -> Mapping[str, Measurement]:
+    ) -> Mapping[str, Value]:
         """Runs both models on the same samples and compares their outputs by name.
 
         Raises:
@@ -70,53 +100,29 @@ class Parity(Metric[ParityConfig]):
         """
         apart, n = _distances(context.open(candidate), context.open(reference), config, context)
         details: dict[str, Json] = {name: distance.summary() for name, distance in apart.items()}
-        worst = {
-            "max_abs": max(distance.largest for distance in apart.values()),
-            "mean_abs": max(distance.mean for distance in apart.values()),
-            "cosine": min(distance.cosine for distance in apart.values()),
-        }
-        return {spec.name: _exact(worst[spec.name], spec, n, details) for spec in self.values(config)}
+        return {spec.name: _value(spec, apart, n, details, context.seed) for spec in self.values(config)}
 
 
-@dataclass(slots=True)
-class _Distance:
-    """Running sums over the batches of one output."""
-
-    largest: float = 0.0
-    total: float = 0.0
-    elements: int = 0
-    cosines: list[float] = field(default_factory=list)
-
-    @property
-    def mean(self) -> float:
-        return self.total / max(self.elements, 1)
-
-    @property
-    def cosine(self) -> float:
-        return sum(self.cosines) / max(len(self.cosines), 1)
-
-    def add(self, ours: Rows, theirs: Rows) -> None:
-        import numpy as np
-
-        apart = np.abs(ours - theirs)
-        self.largest = max(self.largest, float(apart.max(initial=0.0)))
-        self.total += float(apart.sum())
-        self.elements += apart.size
-        self.cosines += _cosines(ours, theirs)
-
-    def summary(self) -> dict[str, Json]:
-        return {"max_abs": self.largest, "mean_abs": self.mean, "cosine": self.cosine}
-
-
-def _exact(value: float, spec: ValueSpec, n: int, outputs: dict[str, Json]) -> Measurement:
-    return Measurement(value, spec.unit, spec.better, value, value, n, details={"outputs": outputs})
+def _value(spec: ValueSpec, apart: Mapping[str, Distance], n: int, outputs: dict[str, Json], seed: int) -> Value:
+    """Returns a value of the worst output."""
+    worst = max if spec.better == "lower" else min
+    if spec.name not in SAMPLED:
+        value = worst(distance.exact(spec.name) for distance in apart.values())
+        return Measurement(value, spec.unit, spec.better, value, value, n, details={"outputs": outputs})
+    found: list[Measurement] = []
+    for name, distance in apart.items():
+        sampled = distance.sampled(spec, seed)
+        if isinstance(sampled, Undefined):
+            return Undefined(f"the output {name!r}: {sampled.reason}")
+        found.append(sampled)
+    return replace(worst(found, key=lambda measured: measured.value), details={"outputs": outputs})
 
 
 def _distances(
     candidate: Session, reference: Session, config: ParityConfig, context: MeasureContext
-) -> tuple[dict[str, _Distance], int]:
+) -> tuple[dict[str, Distance], int]:
     names = _names(candidate, reference, config)
-    apart = {name: _Distance() for name in names}
+    apart = {name: Distance() for name in names}
     size = min(batch_size(candidate, config.batch), batch_size(reference, config.batch))
     ours = context.data(candidate).batches(size, config.samples)
     theirs = context.data(reference).batches(size, config.samples)
@@ -156,13 +162,3 @@ def _rows(name: str, ours: Array, theirs: Array, size: int) -> tuple[Rows, Rows]
     rows = size if ours.ndim and ours.shape[0] == size else 1
     first, second = (finite(array, name).astype(np.float64).reshape(rows, -1) for array in (ours, theirs))
     return first, second
-
-
-def _cosines(ours: Rows, theirs: Rows) -> list[float]:
-    import numpy as np
-
-    norms = np.linalg.norm(ours, axis=1), np.linalg.norm(theirs, axis=1)
-    product = norms[0] * norms[1]
-    same_zero = (norms[0] == 0) & (norms[1] == 0)
-    cosine = np.where(product > 0, (ours * theirs).sum(axis=1) / np.where(product > 0, product, 1.0), same_zero)
-    return [float(value) for value in np.clip(cosine, -1.0, 1.0)]

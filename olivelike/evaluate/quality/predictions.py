@@ -67,13 +67,18 @@ def rightly_classified(answer: Array, labels: Labels, top_k: int, of: str) -> Ri
                 return cast("Right", answer.astype(np.int64) == labels)
             raise _unusable(answer, of, f"class ids cannot tell the {top_k} best")
         case "f" if answer.ndim == 2 and answer.shape[:1] == shape:
-            _check_range(labels, answer.shape[1])
+            check_range(labels, answer.shape[1])
             return _among_best(answer, labels, top_k)
         case _:
             raise _unusable(answer, of, f"{len(labels)} samples need scores [{len(labels)}, classes] or class ids")
 
 
-def _check_range(labels: Labels, classes: int) -> None:
+def check_range(labels: Labels, classes: int) -> None:
+    """Makes sure that all labels are classes of the model.
+
+    Raises:
+        InputError: OL207.
+    """
     outside = labels[(labels < 0) | (labels >= classes)]
     if outside.size:
         claim = f"the label {outside[0]} is none of the model's {classes} classes (0 to {classes - 1})"

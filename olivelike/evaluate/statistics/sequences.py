@@ -106,6 +106,8 @@ def bounded_mean_sequence(samples: Sequence[float], low: float, high: float, lev
     possible mean two gamblers bet against it, one that the true mean is higher, one that it is lower; the hedged capital
     is a test martingale, and the means against which it never reaches `1 / (1 - level)` form the interval. The bets are
     the predictable plug-in of that paper. Nothing is assumed but the bounds and that the mean, given the past, stays the same.
+    Where the samples' own mean is ruled out, that does not hold (samples sorted by class drift), nothing can be said, and the
+    ends are the bounds.
 
     Args:
         samples: in the order in which they were drawn.
@@ -122,6 +124,8 @@ def bounded_mean_sequence(samples: Sequence[float], low: float, high: float, lev
 
     scaled = (np.asarray(samples, dtype=np.float64) - low) / (high - low)
     mean, bets = float(scaled.mean()), _bets(scaled, 1 - level)
+    if _best_capital(scaled, bets, np.array([mean]))[0] >= math.log(1 / (1 - level)):
+        return Interval(low + mean * (high - low), low, high)
     ends = (_end(scaled, bets, mean, outer, 1 - level) for outer in (0.0, mean, 1.0))
     first, value, last = (low + end * (high - low) for end in ends)
     return Interval(value, first, last)
