@@ -8,6 +8,7 @@ PLUGIN = Plugin(
     metrics={
         "accuracy": "olivelike.evaluate.quality.accuracy:Accuracy",
         "latency": "olivelike.evaluate.timing.latency:Latency",
+        "memory": "olivelike.evaluate.resources.memory:Memory",
         "parity": "olivelike.evaluate.quality.parity:Parity",
         "size": "olivelike.evaluate.resources.size:Size",
         "throughput": "olivelike.evaluate.timing.throughput:Throughput",

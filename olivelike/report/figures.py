@@ -6,6 +6,8 @@ from olivelike.contracts.outcome import Measurement, Paired
 from olivelike.contracts.report import Report
 
 UNITS = (("GB", 1e9), ("MB", 1e6), ("kB", 1e3))
+AMOUNTS = frozenset({"bytes", "J"})
+"""Units of what is used up: there is less or more of it, not a faster or slower one."""
 
 
 def measured_text(measurement: Measurement) -> str:
@@ -17,6 +19,8 @@ def measured_text(measurement: Measurement) -> str:
     text = value_text(measurement.value, measurement.unit)
     match measurement.versus:
         case Paired(kind="ratio", interval=ratio):
+            if measurement.unit in AMOUNTS:
+                return f"{text} ({amount_text(ratio.value)})"
             return f"{text} ({speed_text(ratio.value if measurement.better == 'lower' else 1 / ratio.value)})"
         case Paired(interval=gap):
             return f"{text} ({gap.value:+.4f})"
@@ -45,6 +49,15 @@ def speed_text(ratio: float) -> str:
     if abs(ratio - 1) < 0.005:
         return "same"
     return f"{1 / ratio:.2f} x faster" if ratio < 1 else f"{ratio:.2f} x slower"
+
+
+def amount_text(ratio: float) -> str:
+    """Returns a ratio of amounts as `1.42 x less` or `5.10 x more`.
+
+    >>> amount_text(0.5), amount_text(5.1), amount_text(1.0)
+    ('2.00 x less', '5.10 x more', 'same')
+    """
+    return speed_text(ratio).replace("faster", "less").replace("slower", "more")
 
 
 def headline(report: Report) -> str:

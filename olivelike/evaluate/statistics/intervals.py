@@ -54,6 +54,17 @@ def mean_interval(samples: Sequence[float], level: float = LEVEL) -> Interval:
     return Interval(mean, mean - half, mean + half)
 
 
+def geometric_mean_interval(samples: Sequence[float], level: float = LEVEL) -> Interval:
+    """Returns the geometric mean of positive samples: `mean_interval` of their logs. It is how ratios are averaged.
+
+    Example:
+        >>> interval = geometric_mean_interval([0.5, 2.0, 1.0])
+        >>> round(interval.value, 6), interval.low < 0.5 < 2.0 < interval.high
+        (1.0, True)
+    """
+    return _exponential(mean_interval([math.log(sample) for sample in samples], level))
+
+
 def blocked_quantile_interval(blocks: Sequence[Sequence[float]], share: float) -> Interval:
     """Returns a quantile of samples that were taken in blocks, with an interval that does not trust a single block.
 
