@@ -12,6 +12,7 @@ PLUGIN = Plugin(
         "load_time": "olivelike.evaluate.resources.load_time:LoadTime",
         "memory": "olivelike.evaluate.resources.memory:Memory",
         "parity": "olivelike.evaluate.quality.parity:Parity",
+        "placement": "olivelike.evaluate.resources.placement:Placement",
         "size": "olivelike.evaluate.resources.size:Size",
         "throughput": "olivelike.evaluate.timing.throughput:Throughput",
     },

@@ -61,7 +61,10 @@ def _judge(constraint: Constraint, metrics: Metrics, baseline: Metrics) -> Judge
     holds = _holds(found, constraint.amount, upper)
     excess = (found.value - constraint.amount) if upper else (constraint.amount - found.value)
     scale = abs(constraint.amount) or 1.0
-    return Judgement(constraint, holds, excess / scale, f"{constraint.text}: {_found(constraint, found)}")
+    text = f"{constraint.text}: {_found(constraint, found)}"
+    if holds is not Holds.YES and (because := measurement.details.get("because")):
+        text += f" ({because})"
+    return Judgement(constraint, holds, excess / scale, text)
 
 
 def _as_asked(constraint: Constraint, found: Interval) -> tuple[Interval, bool]:

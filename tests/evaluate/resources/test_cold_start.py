@@ -5,18 +5,17 @@ from pathlib import Path
 import pytest
 
 from olivelike.contracts.artifact import Artifact, Manifest
-from olivelike.contracts.outcome import Measurement
 from olivelike.errors import InputError, MeasureError
 from olivelike.evaluate.resources.cold_start import ColdStart, ColdStartConfig
 from olivelike.evaluate.resources.load_time import LoadTime, LoadTimeConfig
 from olivelike.testing.measure_context import MemoryContext, artifact_at
-from olivelike.testing.metric_contract import MetricContract
+from tests.evaluate.resources.measured_once import MeasuredOnce
 from tests.evaluate.tiny_models import classifier
 
 SHORT = ColdStartConfig(processes=6, seconds=0)
 
 
-class TestColdStart(MetricContract):
+class TestColdStart(MeasuredOnce):
     metric = ColdStart
 
     def artifact(self, folder: Path) -> Artifact:
@@ -29,7 +28,7 @@ class TestColdStart(MetricContract):
         return (SHORT,)
 
 
-class TestLoadTime(MetricContract):
+class TestLoadTime(MeasuredOnce):
     metric = LoadTime
 
     def artifact(self, folder: Path) -> Artifact:
@@ -42,18 +41,14 @@ class TestLoadTime(MetricContract):
         return (LoadTimeConfig(processes=6, seconds=0),)
 
 
-def test_the_total_is_longer_than_either_part(tmp_path: Path) -> None:
-    model = classifier(tmp_path)
-    found = ColdStart().measure(model, model, SHORT, MemoryContext(tmp_path))
-    assert all(isinstance(value, Measurement) for value in found.values())
-    assert found["total"].value > max(found["load"].value, found["first_run"].value)
-
-
-def test_loading_needs_no_data_and_no_batch_that_fits(tmp_path: Path) -> None:
-    """Nothing is opened here either: a model too large for this process beside its own can be measured."""
+def test_loading_needs_no_batch_and_the_total_is_longer_than_either_part(tmp_path: Path) -> None:
+    """To load, nothing is opened in this process: a model too large for it beside its own can be measured."""
     model, context = classifier(tmp_path), MemoryContext(tmp_path)
+    found = ColdStart().measure(model, model, SHORT, context)
+    assert len(context.opened) == 1
+    assert found["total"].value > max(found["load"].value, found["first_run"].value)
     LoadTime().measure(model, model, LoadTimeConfig(processes=6, seconds=0), context)
-    assert context.opened == []
+    assert len(context.opened) == 1
 
 
 def test_what_cannot_be_loaded_or_fed_is_refused_with_the_reason(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from olivelike.contracts.target import Provider, Target
 from olivelike.errors import InputError, MeasureError
 from olivelike.evaluate.resources.memory import Memory, MemoryConfig
 from olivelike.testing.measure_context import MemoryContext, artifact_at
-from olivelike.testing.metric_contract import MetricContract
+from tests.evaluate.resources.measured_once import MeasuredOnce
 from tests.evaluate.tiny_models import classifier, write
 
 SHORT = MemoryConfig(processes=3, runs=1)
@@ -28,7 +28,7 @@ def wide(folder: Path, mebibytes: int) -> Artifact:
     return write(folder, nodes, {"image": ("n", rows)}, {"logits": ("n", 1024)}, {"weights": weights})
 
 
-class TestMemory(MetricContract):
+class TestMemory(MeasuredOnce):
     metric = Memory
 
     def artifact(self, folder: Path) -> Artifact:
