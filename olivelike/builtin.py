@@ -7,7 +7,9 @@ from olivelike.contracts.plugin import Plugin
 PLUGIN = Plugin(
     metrics={
         "accuracy": "olivelike.evaluate.quality.accuracy:Accuracy",
+        "arithmetic": "olivelike.evaluate.resources.arithmetic:Arithmetic",
         "cold_start": "olivelike.evaluate.resources.cold_start:ColdStart",
+        "energy": "olivelike.evaluate.resources.energy:Energy",
         "latency": "olivelike.evaluate.timing.latency:Latency",
         "load_time": "olivelike.evaluate.resources.load_time:LoadTime",
         "memory": "olivelike.evaluate.resources.memory:Memory",

@@ -5,7 +5,8 @@ from __future__ import annotations
 from olivelike.contracts.outcome import Measurement, Paired
 from olivelike.contracts.report import Report
 
-UNITS = (("GB", 1e9), ("MB", 1e6), ("kB", 1e3))
+PREFIXES = (("G", 1e9), ("M", 1e6), ("k", 1e3))
+COUNTED = frozenset({"bytes", "ops", "macs", "nodes", "partitions"})
 AMOUNTS = frozenset({"bytes", "J"})
 """Units of what is used up: there is less or more of it, not a faster or slower one."""
 
@@ -29,12 +30,16 @@ def measured_text(measurement: Measurement) -> str:
 
 
 def value_text(value: float, unit: str) -> str:
-    """Returns a value with its unit, bytes in the largest fitting decimal unit."""
-    if unit == "bytes":
-        for name, size in UNITS:
+    """Returns a value with its unit, counts with the largest fitting decimal prefix.
+
+    >>> value_text(12_501_632, "macs"), value_text(999, "bytes"), value_text(0.25, "ms")
+    ('12.5 Mmacs', '999 bytes', '0.25 ms')
+    """
+    if unit in COUNTED:
+        for prefix, size in PREFIXES:
             if value >= size:
-                return f"{value / size:.3g} {name}"
-        return f"{value:.0f} bytes"
+                return f"{value / size:.3g} {prefix}{'B' if unit == 'bytes' else unit}"
+        return f"{value:.0f} {unit}"
     if unit == "1":
         return f"{value:.4f}"
     return f"{value:.3g} {unit}"
