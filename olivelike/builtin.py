@@ -15,6 +15,7 @@ PLUGIN = Plugin(
         "memory": "olivelike.evaluate.resources.memory:Memory",
         "parity": "olivelike.evaluate.quality.parity:Parity",
         "placement": "olivelike.evaluate.resources.placement:Placement",
+        "profile": "olivelike.evaluate.timing.profile:Profile",
         "size": "olivelike.evaluate.resources.size:Size",
         "throughput": "olivelike.evaluate.timing.throughput:Throughput",
     },

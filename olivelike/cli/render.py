@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from olivelike.contracts.outcome import Measurement
     from olivelike.contracts.report import Report
     from olivelike.digest import JsonObject
     from olivelike.engine.events import Listener
@@ -82,6 +83,19 @@ def answer(report: Report, *, as_json: bool) -> None:
     from olivelike.cli.tables import report_lines
 
     for line in report_lines(report, _console()):
+        say(line)
+
+
+def profiled(found: Mapping[str, Measurement], *, as_json: bool) -> None:
+    """Prints where the time goes in one or several models."""
+    from olivelike.cli.profile_table import profile_lines
+
+    if as_json:
+        from olivelike.contracts.report import metrics_json
+
+        document({"models": metrics_json(found)})
+        return
+    for line in profile_lines(found, _console()):
         say(line)
 
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, assert_never
 
+from olivelike.cli.profile_table import profile_lines
 from olivelike.contracts.outcome import Failed, Measured, Measurement, Refused
 from olivelike.contracts.report import Report, Trial
 from olivelike.digest import Json, JsonObject
@@ -38,6 +39,10 @@ def report_lines(report: Report, console: Console) -> Iterator[str]:
         yield f"{_label(report)}: {what}: {values}" if values else f"{_label(report)}: {what}"
         if choice.path:
             yield f"written to {choice.path}"
+    if report.profile:
+        yield ""
+        yield from profile_lines(report.profile, console)
+        yield ""
     for note in report.notes:
         yield f"note: {note}"
     cost = report.cost
@@ -70,7 +75,7 @@ def _as_table(rows: Sequence[Sequence[str]], shown: Sequence[str], console: Cons
         table.add_column(column, overflow="fold")
     for row in rows:
         table.add_row(*map(escaped, row))
-    yield from _drawn(table, console)
+    yield from drawn(table, console)
 
 
 def _as_list(rows: Sequence[Sequence[str]], shown: Sequence[str]) -> Iterator[str]:
@@ -134,7 +139,7 @@ def plan_lines(plan: Plan, found: Preview, console: Console) -> Iterator[str]:
         table.add_column(column, overflow="fold")
     for look in found.recipes:
         table.add_row(look.label, escaped(str(look.recipe)), _cached(look.steps), _cached(look.measurements))
-    yield from _drawn(table, console)
+    yield from drawn(table, console)
     for note in plan.notes:
         yield f"note: {note}"
 
@@ -204,7 +209,7 @@ def entry_lines(found: Sequence[Entry], console: Console) -> Iterator[str]:
         used = datetime.fromtimestamp(entry.used, UTC).strftime("%Y-%m-%d %H:%M")
         made = str(len(entry.made_by)) + " steps" if len(entry.made_by) > 1 else "".join(k[:17] for k in entry.made_by)
         table.add_row(entry.digest[:16], entry.kind, value_text(entry.bytes, "bytes"), used, made or "taken in")
-    yield from _drawn(table, console)
+    yield from drawn(table, console)
     yield f"{len(found)} artifacts, {value_text(sum(entry.bytes for entry in found), 'bytes')} with what they share counted twice"
 
 
@@ -230,7 +235,8 @@ def escaped(text: str) -> str:
     return escape(text)
 
 
-def _drawn(table: Table, console: Console) -> Iterator[str]:
+def drawn(table: Table, console: Console) -> Iterator[str]:
+    """Yields a table's lines."""
     with console.capture() as capture:
         console.print(table)
     yield from capture.get().rstrip("\n").split("\n")

@@ -158,6 +158,7 @@ class Report:
         why: the status in a sentence (what was missed, what is undecided).
         notes: what the user should know about how the plan was read.
         conditions: target, machine and versions under which it was measured.
+        profile: where the time goes, of the `baseline` and the `chosen` model; empty unless it was asked for.
     """
 
     version: str
@@ -170,10 +171,11 @@ class Report:
     why: str
     notes: tuple[str, ...] = ()
     conditions: Mapping[str, Json] = field(default_factory=dict)
+    profile: Mapping[str, Measurement] = field(default_factory=dict)
 
     def to_json(self) -> JsonObject:
         """Returns the answer document."""
-        return {
+        document: JsonObject = {
             "format": 1,
             "olivelike": self.version,
             "workflow": self.workflow,
@@ -186,6 +188,9 @@ class Report:
             "notes": list(self.notes),
             "conditions": dict(self.conditions),
         }
+        if self.profile:
+            document["profile"] = metrics_json(self.profile)
+        return document
 
 
 def metrics_json(metrics: Mapping[str, Measurement]) -> JsonObject:

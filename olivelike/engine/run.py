@@ -15,6 +15,7 @@ from olivelike.engine.baseline import Reference, set_baseline
 from olivelike.engine.candidate import BASELINE, Candidate
 from olivelike.engine.desk import Desk
 from olivelike.engine.events import RunEnded, RunStarted
+from olivelike.engine.profile import profiled
 from olivelike.engine.select import Selection, pareto, select
 from olivelike.engine.trials import Trials, run_trials
 from olivelike.errors import InputError
@@ -40,6 +41,8 @@ def run(desk: Desk, source: Artifact) -> Report:
         baseline = Reference(source, Recipe(), Measured(source.digest, {}), False)
         trials = Trials(interrupted=True)
     report = _conclude(desk, baseline, trials)
+    if desk.plan.run.profile and not trials.interrupted:
+        report = profiled(desk, baseline, report)
     report = replace(report, cost=desk.ledger.cost(monotonic() - start, desk.executor.started))
     desk.tell(RunEnded(report))
     return report

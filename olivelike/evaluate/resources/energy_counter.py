@@ -10,7 +10,8 @@ from pathlib import Path
 POWERCAP = Path("/sys/class/powercap")
 PACKAGE = re.compile(r"[a-z]+-rapl:\d+")
 """Top zones alone (`intel-rapl:0`, the name on AMD too): a package's counter holds its cores' and their neighbours', which
-are zones below it (`intel-rapl:0:0`). A top zone `psys` holds packages and more, and is left out. Linux, Documentation/power/powercap/powercap.rst."""
+are zones below it (`intel-rapl:0:0`). A top zone `psys` holds packages and more, and is left out. Linux kernel,
+Documentation/power/powercap/powercap.rst."""
 JOULES = 1e-6
 
 
