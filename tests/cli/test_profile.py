@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from olivelike.testing import models
@@ -36,10 +37,7 @@ def test_two_models_stand_side_by_side_by_operator(command: Command, tmp_path: P
 
 def test_profiles_are_cached_like_any_measurement_and_come_as_json(command: Command, tmp_path: Path) -> None:
     models.save(models.mlp(), tmp_path / "plain")
-    np_data = tmp_path / "data.npz"
-    import numpy as np
-
-    np.savez(np_data, x=np.zeros((4, 16), "float32"))
+    np.savez(tmp_path / "data.npz", x=np.zeros((4, 16), "float32"))
     asked = ("profile", "plain", "--runs", "10", "--batch", "4", "--data", "data.npz", "--json")
     first, second = (json.loads(command(*asked).out) for _ in range(2))
     assert first == second

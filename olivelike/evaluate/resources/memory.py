@@ -44,7 +44,8 @@ class Memory(Metric[MemoryConfig]):
 
     Each repetition is a fresh Python process that imports the runtime, looks at its memory, loads the model and runs it on
     the same batch; candidate and baseline take turns. `peak` is the most resident memory from then on, less what was
-    there before: it holds weights, activations and whatever loading needed for a while. `after_load` is what remains once the
+    there before: it holds weights, activations, whatever loading needed for a while, and code of the runtime that is used
+    for the first time. `after_load` is what remains once the
     session stands. `peak_anonymous` leaves out pages of mapped files (external data), which the system may drop and read
     again when memory gets tight; Linux keeps no peak of it, so it is the most of looks once a millisecond, and less than the
     true peak where memory comes and goes in between. `process` is the peak of the whole process, as a container's limit sees it.
@@ -87,7 +88,12 @@ class Memory(Metric[MemoryConfig]):
             "processes": config.processes,
             "before_load": min(own.before["resident"] for own, *_ in lives),
         }
-        return {name: _value(lives, reading, details) for name, reading in READINGS.items()}
+        return memory_values(lives, details)
+
+
+def memory_values(lives: Sequence[tuple[Life, ...]], details: JsonObject) -> Mapping[str, Value]:
+    """Returns the metric's values from lives of the candidate, each with one of the baseline's beside it where there is one."""
+    return {name: _value(lives, reading, details) for name, reading in READINGS.items()}
 
 
 def _value(lives: Sequence[tuple[Life, ...]], reading: Reading, details: JsonObject) -> Value:

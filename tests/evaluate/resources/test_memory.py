@@ -8,10 +8,11 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from olivelike.contracts.artifact import Artifact, Manifest
-from olivelike.contracts.outcome import Measurement, Paired
+from olivelike.contracts.outcome import Measurement, Paired, Undefined
 from olivelike.contracts.target import Provider, Target
 from olivelike.errors import InputError, MeasureError
-from olivelike.evaluate.resources.memory import Memory, MemoryConfig
+from olivelike.evaluate.resources.fresh_process import FreshProcesses, Life
+from olivelike.evaluate.resources.memory import Memory, MemoryConfig, memory_values
 from olivelike.testing.measure_context import MemoryContext, artifact_at
 from tests.evaluate.resources.measured_once import MeasuredOnce
 from tests.evaluate.tiny_models import classifier, write
@@ -60,6 +61,41 @@ def test_a_heavy_weight_is_found_and_how_many_times_it_is_that_of_a_light_one(tm
     assert process.value > peak.value
 
 
+def life(weights: int, *names: str) -> Life:
+    """A process of 100 bytes that loads some more, needs twice that for a while, and keeps half of it on the heap."""
+    told = {
+        "resident": (100, 100 + weights, 100 + weights),
+        "peak": (100, 100 + 2 * weights, 100 + 2 * weights),
+        "anonymous": (60, 60 + weights // 2, 60 + weights // 2),
+    }
+    looks = [{name: told[name][place] for name in names} for place in range(3)]
+    return Life(0.1, (0.1,), looks[0], looks[1], looks[2], 60 + weights if "anonymous" in names else 0)
+
+
+def test_values_are_what_a_model_adds_to_its_process() -> None:
+    every = ("resident", "peak", "anonymous")
+    found = memory_values([(life(300, *every), life(600, *every))] * 3, {})
+    numbers = {name: value.value for name, value in found.items() if isinstance(value, Measurement)}
+    assert numbers == {"peak": 600, "peak_anonymous": 300, "after_load": 300, "process": 700}
+    peak = found["peak"]
+    assert isinstance(peak, Measurement)
+    assert isinstance(peak.versus, Paired)
+    assert peak.versus.interval.value == pytest.approx(0.5)
+
+
+def test_what_the_system_does_not_tell_is_undefined_and_the_rest_is_given() -> None:
+    found = memory_values([(life(300, "resident", "peak"),)] * 3, {})
+    assert isinstance(found["peak_anonymous"], Undefined)
+    assert "does not tell" in found["peak_anonymous"].reason
+    assert isinstance(found["peak"], Measurement)
+
+
+def test_a_model_too_small_to_be_seen_has_no_value_that_pretends() -> None:
+    found = memory_values([(life(0, "resident", "peak"),)] * 3, {})
+    assert isinstance(found["peak"], Undefined)
+    assert isinstance(found["process"], Measurement)
+
+
 def test_sizes_that_do_not_fit_the_model_are_refused(tmp_path: Path) -> None:
     model = classifier(tmp_path)
     with pytest.raises(InputError, match=r"OL206 dims.length"):
@@ -92,7 +128,5 @@ def test_inputs_may_be_called_like_anything_and_hold_texts(tmp_path: Path) -> No
     (tmp_path / "model.onnx").write_bytes(model.SerializeToString())
     artifact = artifact_at(tmp_path, Manifest("onnx", {"model": "model.onnx"}))
     context = MemoryContext(tmp_path)
-    from olivelike.evaluate.resources.fresh_process import FreshProcesses
-
     life = FreshProcesses(context.target, tmp_path)(artifact, {"file": np.array(["good", "bad"], dtype=object)}, 1)
     assert len(life.run_seconds) == 1
