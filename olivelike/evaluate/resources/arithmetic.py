@@ -67,6 +67,7 @@ class Arithmetic(Metric[ArithmeticConfig]):
 
         Raises:
             InputError: OL202, the file is no ONNX model; OL206, an unknown dimension in `dims`.
+            MeasureError: OL504, shapes cannot be inferred, as where the operator set is not named.
         """
         from olivelike.evaluate.resources.tensor_shapes import shaped
 

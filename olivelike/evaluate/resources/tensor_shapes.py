@@ -9,8 +9,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from olivelike.contracts.metric import TensorInfo
+from olivelike.errors import MeasureError, fail
 from olivelike.evaluate.resources.stand_ins import Shape, stand_in
 from olivelike.evaluate.sessions.random_feeds import check_dims, concrete_shape
+from olivelike.evaluate.sessions.runtime_errors import shortened
 from olivelike.onnxfile.external import is_external
 from olivelike.onnxfile.read import UNKNOWN_RANK, read_structure, signature_of
 from olivelike.onnxfile.sizes import PACKED_BITS
@@ -63,6 +65,7 @@ def shaped(path: Path, batch: int, dims: Mapping[str, int]) -> Shaped:
 
     Raises:
         InputError: OL201 to OL203, the file cannot be read; OL206, an unknown dimension in `dims`.
+        MeasureError: OL504, shapes cannot be inferred, as where the operator set is not named.
     """
     import onnx
 
@@ -74,7 +77,10 @@ def shaped(path: Path, batch: int, dims: Mapping[str, int]) -> Shaped:
         model = onnx.inliner.inline_local_functions(model)
     nodes, constants = tuple(model.graph.node), _constants(model.graph)
     _replace_unknown(model.graph)
-    inferred = onnx.shape_inference.infer_shapes(model, data_prop=True)
+    try:
+        inferred = onnx.shape_inference.infer_shapes(model, data_prop=True)
+    except onnx.shape_inference.InferenceError as error:
+        raise fail(MeasureError, "OL504", f"shapes cannot be inferred: {shortened(str(error))}") from error
     return Shaped(nodes, _known(inferred.graph), constants)
 
 
@@ -94,34 +100,18 @@ def _light(model: ModelProto, path: Path) -> ModelProto:
 def _fix_sizes(model: ModelProto, batch: int, dims: Mapping[str, int]) -> None:
     inputs = [TensorInfo(value.name, value.dtype, value.shape) for value in signature_of(model).inputs]
     check_dims(inputs, dims)
-    known = dict(dims)
-    fixed: dict[str, Shape] = {}
-    for info in inputs:
-        if UNKNOWN_RANK not in info.shape:
-            fixed[info.name] = concrete_shape(info, batch, dims)
-            known |= {
-                name: size for name, size in zip(info.shape, fixed[info.name], strict=True) if isinstance(name, str)
-            }
+    fixed = {info.name: concrete_shape(info, batch, dims) for info in inputs if UNKNOWN_RANK not in info.shape}
     for entry in model.graph.input:
         if entry.name in fixed:
             _set_shape(entry, fixed[entry.name])
-    for entry in (*model.graph.output, *model.graph.value_info):
-        _substitute(entry, known)
+    model.graph.ClearField("value_info")  # they may have been written for other sizes
+    for entry in model.graph.output:
+        entry.type.tensor_type.ClearField("shape")
 
 
 def _set_shape(entry: ValueInfoProto, shape: Shape) -> None:
     for dim, size in zip(entry.type.tensor_type.shape.dim, shape, strict=True):
         dim.dim_value = size
-
-
-def _substitute(entry: ValueInfoProto, known: Mapping[str, int]) -> None:
-    """Gives named dimensions their sizes and takes a shape away that is not known in full: inference finds its own."""
-    tensor = entry.type.tensor_type
-    for dim in tensor.shape.dim:
-        if dim.dim_param in known and dim.dim_param != "?":
-            dim.dim_value = known[dim.dim_param]
-    if not all(dim.HasField("dim_value") for dim in tensor.shape.dim):
-        tensor.ClearField("shape")
 
 
 def _constants(graph: GraphProto) -> frozenset[str]:

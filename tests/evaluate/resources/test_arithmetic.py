@@ -13,7 +13,7 @@ from onnx import TensorProto, helper, numpy_helper
 from olivelike.contracts.artifact import Artifact
 from olivelike.contracts.metric import MetricConfig
 from olivelike.contracts.outcome import Measurement, Undefined
-from olivelike.errors import InputError
+from olivelike.errors import InputError, MeasureError
 from olivelike.evaluate.resources.arithmetic import Arithmetic, ArithmeticConfig
 from olivelike.testing.measure_context import MemoryContext, artifact_at
 from olivelike.testing.metric_contract import MetricContract
@@ -140,6 +140,69 @@ def test_attention_of_opset_23(tmp_path: Path) -> None:
     found = of(attention23(), tmp_path)
     macs = 4 * 4 * 16 * 16 + 2 * 4 * 4 * (8 + 8)
     assert (found["macs"], found["operations"]) == (macs, 2 * macs + 5 * 32)
+
+
+@pytest.mark.parametrize(
+    ("kind", "inputs", "weights", "attributes", "macs"),
+    [
+        ("Attention", ["x", "w", "b"], {"w": (16, 48), "b": (48,)}, {"num_heads": 2}, 4 * 16 * 48 + 2 * 4 * 4 * 16),
+        ("MultiHeadAttention", ["x", "x", "x"], {}, {"num_heads": 4}, 4 * 4 * 4 * 8),
+        ("GroupQueryAttention", ["x", "k", "k"], {"k": (1, 4, 8)}, {"num_heads": 2, "kv_num_heads": 1}, 2 * 4 * 4 * 16),
+    ],
+)
+def test_attention_of_the_runtime(
+    kind: str,
+    inputs: list[str],
+    weights: dict[str, tuple[int, ...]],
+    attributes: dict[str, Any],
+    macs: int,
+    tmp_path: Path,
+) -> None:
+    """4 positions of width 16: heads x 4 x 4 scores, each twice the head's width; a projection to 48 where it is fused in.
+
+    A `Relu` and a product by 16 x 3 come after it, so that its output's shape must be known.
+    """
+    nodes = [
+        helper.make_node(kind, inputs, ["a"], domain="com.microsoft", **attributes),
+        helper.make_node("Relu", ["a"], ["r"]),
+        helper.make_node("MatMul", ["r", "last"], ["y"]),
+    ]
+    arrays = {name: np.zeros(shape, np.float32) for name, shape in {**weights, "last": (16, 3)}.items()}
+    artifact = write(tmp_path, nodes, {"x": ("n", 4, 16)}, {"y": ("n", 4, 3)}, arrays)
+    assert numbers(artifact)["macs"] == macs + 4 * 16 * 3
+
+
+def test_queries_packed_with_their_keys_are_not_guessed_at(tmp_path: Path) -> None:
+    attributes: dict[str, Any] = {"num_heads": 2, "kv_num_heads": 1}
+    nodes = [helper.make_node("GroupQueryAttention", ["x", "", ""], ["y"], domain="com.microsoft", **attributes)]
+    artifact = write(tmp_path, nodes, {"x": ("n", 4, 16)}, {"y": ("n", 4, 8)})
+    found = Arithmetic().measure(artifact, artifact, ArithmeticConfig(), MemoryContext(tmp_path))["macs"]
+    assert isinstance(found, Undefined)
+    assert "GroupQueryAttention" in found.reason
+
+
+def test_shapes_that_the_file_gives_for_other_sizes_are_not_believed(tmp_path: Path) -> None:
+    model = matmul_chain(layers=2)
+    model.graph.value_info.append(helper.make_tensor_value_info("m0", TensorProto.FLOAT, [1, 16]))
+    model.graph.output[0].type.tensor_type.shape.dim[0].dim_value = 1
+    assert of(model, tmp_path, ArithmeticConfig(batch=3))["macs"] == 3 * 2 * 16 * 16
+
+
+def test_a_model_that_names_no_operator_set_is_refused(tmp_path: Path) -> None:
+    model = matmul_chain()
+    model.opset_import[0].domain = "elsewhere"
+    save(model, tmp_path)
+    artifact = artifact_at(tmp_path)
+    with pytest.raises(MeasureError, match=r"OL504: shapes cannot be inferred: .*No opset import"):
+        Arithmetic().measure(artifact, artifact, ArithmeticConfig(), MemoryContext(tmp_path))
+
+
+def test_sizes_that_do_not_go_together_leave_the_values_undefined(tmp_path: Path) -> None:
+    nodes = [helper.make_node("Add", ["x", "w"], ["y"])]
+    artifact = write(tmp_path, nodes, {"x": ("n", 4)}, {"y": ("m", 4)}, {"w": np.zeros((3, 4), np.float32)})
+    assert numbers(artifact, ArithmeticConfig(batch=3))["operations"] == 12
+    found = Arithmetic().measure(artifact, artifact, ArithmeticConfig(batch=2), MemoryContext(tmp_path))["operations"]
+    assert isinstance(found, Undefined)
 
 
 def test_a_lstm(tmp_path: Path) -> None:
