@@ -7,11 +7,18 @@ from olivelike.contracts.plugin import Plugin
 PLUGIN = Plugin(
     metrics={
         "accuracy": "olivelike.evaluate.quality.accuracy:Accuracy",
+        "arithmetic": "olivelike.evaluate.resources.arithmetic:Arithmetic",
         "classification": "olivelike.evaluate.quality.classification:Classification",
+        "cold_start": "olivelike.evaluate.resources.cold_start:ColdStart",
         "detection": "olivelike.evaluate.quality.detection:Detection",
+        "energy": "olivelike.evaluate.resources.energy:Energy",
         "image_quality": "olivelike.evaluate.quality.image_quality:ImageQuality",
         "latency": "olivelike.evaluate.timing.latency:Latency",
+        "load_time": "olivelike.evaluate.resources.load_time:LoadTime",
+        "memory": "olivelike.evaluate.resources.memory:Memory",
         "parity": "olivelike.evaluate.quality.parity:Parity",
+        "placement": "olivelike.evaluate.resources.placement:Placement",
+        "profile": "olivelike.evaluate.timing.profile:Profile",
         "regression": "olivelike.evaluate.quality.regression:Regression",
         "similarity": "olivelike.evaluate.quality.similarity:Similarity",
         "size": "olivelike.evaluate.resources.size:Size",

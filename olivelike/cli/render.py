@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from olivelike.contracts.outcome import Measurement
     from olivelike.contracts.report import Report
     from olivelike.engine.bench import Bench
     from olivelike.engine.certify_bundle import Certified
@@ -107,6 +108,19 @@ def _tell_logs(report: Report) -> None:
         if isinstance(trial.outcome, Failed) and trial.outcome.log:
             print(f"log of trial {trial.number}, {trial.outcome.step}:", file=sys.stderr)
             print(trial.outcome.log.rstrip("\n"), file=sys.stderr)
+
+
+def profiled(found: Mapping[str, Measurement], *, as_json: bool) -> None:
+    """Prints where the time goes in one or several models."""
+    from olivelike.cli.profile_table import profile_lines
+
+    if as_json:
+        from olivelike.contracts.report import metrics_json
+
+        document({"models": metrics_json(found)})
+        return
+    for line in profile_lines(found, _console()):
+        say(line)
 
 
 def rebuilt(result: Rebuilt, *, as_json: bool) -> None:

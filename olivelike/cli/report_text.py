@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from olivelike.cli.drawing import drawn, escaped
+from olivelike.cli.profile_table import profile_lines
 from olivelike.contracts.figures import figures
 from olivelike.contracts.outcome import Failed
 from olivelike.contracts.report import Report
@@ -30,6 +31,10 @@ def report_lines(report: Report, console: Console) -> Iterator[str]:
     yield f"{report.status.value}: {report.why}"
     yield from _choices(report, found)
     yield from _certificates(report)
+    if report.profile:
+        yield ""
+        yield from profile_lines(report.profile, console)
+        yield ""
     for note in report.notes:
         yield f"note: {note}"
     for trial in report.trials:

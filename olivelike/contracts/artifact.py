@@ -88,9 +88,14 @@ class Artifact:
 
     @property
     def model_bytes(self) -> int:
-        """The bytes that must be shipped for the model to run: companions and the manifest are no part of it."""
+        """The bytes that must be shipped for the model to run."""
+        return sum(path.stat().st_size for path in self.model_files)
+
+    @property
+    def model_files(self) -> tuple[Path, ...]:
+        """The files that must be shipped for the model to run: companions and the manifest are no part of it."""
         apart = {MANIFEST_NAME, *self.manifest.companions}
-        return sum((self.folder / name).stat().st_size for name in files_below(self.folder) if name not in apart)
+        return tuple(self.folder / name for name in files_below(self.folder) if name not in apart)
 
     @classmethod
     def read(cls, folder: Path, digest: str) -> Artifact:

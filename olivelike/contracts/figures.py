@@ -10,12 +10,14 @@ from math import inf
 
 from olivelike.contracts.outcome import Interval, Measurement, Paired
 
-UNITS = (("GB", 1e9), ("MB", 1e6), ("kB", 1e3))
+PREFIXES = (("G", 1e9), ("M", 1e6), ("k", 1e3))
+COUNTED = frozenset({"bytes", "ops", "macs", "nodes", "partitions"})
 WORDS = {
     "ms": ("faster", "slower"),
     "s": ("faster", "slower"),
     "1/s": ("slower", "faster"),
     "bytes": ("smaller", "larger"),
+    "J": ("less", "more"),
 }
 """What a smaller and a larger value of a unit is called."""
 SMALL = 1e-3
@@ -63,23 +65,25 @@ def brief(measurement: Measurement) -> str:
 
 
 def value_text(value: float, unit: str) -> str:
-    """Returns a value with its unit, bytes in the largest fitting decimal unit.
+    """Returns a value with its unit, counts with the largest fitting decimal prefix.
 
     >>> value_text(19_910, "bytes"), value_text(0.92431, "1"), value_text(0.07281, "ms")
     ('19.9 kB', '0.9243', '0.0728 ms')
+    >>> value_text(12_501_632, "macs"), value_text(999, "bytes")
+    ('12.5 Mmacs', '999 bytes')
     """
-    if unit == "bytes":
-        for name, size in UNITS:
+    if unit in COUNTED:
+        for prefix, size in PREFIXES:
             if value >= size:
-                return f"{value / size:.3g} {name}"
-        return f"{value:.0f} bytes"
+                return f"{value / size:.3g} {prefix}{'B' if unit == 'bytes' else unit}"
+        return f"{value:.0f} {unit}"
     if unit == "1":
         return _number(value, unit)
     return f"{_number(value, unit)} {unit}"
 
 
 def _number(value: float, unit: str) -> str:
-    if unit == "bytes":
+    if unit in COUNTED:
         return value_text(value, unit)
     if unit == "1" and (value == 0 or abs(value) >= SMALL):
         return _signless_zero(f"{value:.4f}")

@@ -50,7 +50,8 @@ class Measurement:
         high: upper end of the interval.
         n: the number of samples (timed runs, labelled samples); 1 for an exact value.
         versus: the comparison with the baseline, sample by sample, where the metric makes one.
-        details: more about the run (warm-up, machine noise), for the report only.
+        details: more about the run (warm-up, machine noise), for the report only. A text under `because` says what made the
+            value so (the nodes that fell to the CPU); verdicts quote it where a constraint on the value does not hold.
         complete: False where measuring stopped early because nothing more was needed to rule the candidate out.
     """
 

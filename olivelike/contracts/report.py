@@ -276,6 +276,7 @@ class Report:
         certificates: what held of the best candidates on data that the search did not see, in the order of asking.
         search: how far the search went, and what ended it.
         goals: the values that constraints and objectives name, `name.value` each; for drawing, no part of the document.
+        profile: where the time goes, of the `baseline` and the `chosen` model; empty unless it was asked for.
     """
 
     version: str
@@ -291,10 +292,11 @@ class Report:
     certificates: tuple[Certificate, ...] = ()
     search: Search = field(default_factory=Search)
     goals: tuple[str, ...] = ()
+    profile: Mapping[str, Measurement] = field(default_factory=dict)
 
     def to_json(self) -> JsonObject:
         """Returns the answer document."""
-        return {
+        document: JsonObject = {
             "format": 1,
             "olivelike": self.version,
             "workflow": self.workflow,
@@ -309,6 +311,9 @@ class Report:
             "notes": list(self.notes),
             "conditions": dict(self.conditions),
         }
+        if self.profile:
+            document["profile"] = metrics_json(self.profile)
+        return document
 
 
 def metrics_json(metrics: Mapping[str, Measurement]) -> JsonObject:

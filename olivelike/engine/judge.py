@@ -79,6 +79,8 @@ def _judge(constraint: Constraint, metrics: Metrics, baseline: Metrics, undefine
     text = f"{constraint.text}: {_found(constraint, found)}"
     if holds is Holds.OPEN:
         text += _more_needed(measurement, found, constraint.amount)
+    if holds is not Holds.YES and (because := measurement.details.get("because")):
+        text += f" ({because})"
     return Judgement(constraint, holds, excess / scale, text)
 
 

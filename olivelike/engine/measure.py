@@ -143,7 +143,10 @@ def _found(desk: Desk, metric: MetricPlan, ingredients: JsonObject, answer: Json
         "ingredients": ingredients,
         "seconds": round(seconds, 3),
     }
-    desk.store.record(key_of(ingredients), record)
+    if (
+        values.metrics or not metric.metric.timed
+    ):  # what a machine did not offer (an energy counter) it may offer next time
+        desk.store.record(key_of(ingredients), record)
     return values
 
 

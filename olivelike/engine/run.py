@@ -17,6 +17,7 @@ from olivelike.engine.candidate import BASELINE, Candidate
 from olivelike.engine.certify import certified_metrics, certify, certify_one, not_accepted, uncertified
 from olivelike.engine.desk import Desk
 from olivelike.engine.events import RunEnded, RunStarted
+from olivelike.engine.profile import profiled
 from olivelike.engine.select import Selection, pareto, select
 from olivelike.engine.trials import Trials, broken, expected_trials, run_trials, ways
 from olivelike.errors import InputError
@@ -49,6 +50,8 @@ def run(desk: Desk, source: Artifact) -> Report:
         trials.stopped_by = Stop.BROKEN
         desk.log.debug("the run broke", exc_info=True)
         report = replace(_unfinished(desk, baseline, trials), why=broken(error).reason)
+    if desk.plan.run.profile and trials.stopped_by not in {Stop.INTERRUPTED, Stop.BROKEN}:
+        report = profiled(desk, baseline, report)
     report = replace(report, cost=desk.ledger.cost(monotonic() - start, desk.executor.started))
     desk.tell(RunEnded(report))
     return report

@@ -257,6 +257,7 @@ class RunSection(Section):
         limits: what one task may take where its step says nothing.
         offline: use only what is on this machine.
         log: the log level; empty for the default.
+        profile: whether the report says where the time goes in the baseline and in the chosen model.
     """
 
     cache: Annotated[
@@ -281,3 +282,4 @@ class RunSection(Section):
     limits: TaskLimits = Limits()
     offline: Flag = False
     log: Literal["", "debug", "info", "warning", "error"] = ""
+    profile: Flag = False

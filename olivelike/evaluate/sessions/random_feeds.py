@@ -37,7 +37,7 @@ def random_feeds(inputs: Sequence[TensorInfo], batch: int, dims: Mapping[str, in
     """
     import numpy as np
 
-    _check_names(inputs, dims)
+    check_dims(inputs, dims)
     generator = np.random.default_rng(seed)
     drawn = {
         info.name: _draw(info, concrete_shape(info, batch, dims), generator)
@@ -59,7 +59,12 @@ def concrete_shape(info: TensorInfo, batch: int, dims: Mapping[str, int]) -> tup
     )
 
 
-def _check_names(inputs: Sequence[TensorInfo], dims: Mapping[str, int]) -> None:
+def check_dims(inputs: Sequence[TensorInfo], dims: Mapping[str, int]) -> None:
+    """Checks that a model has every dynamic dimension that a config gives a size.
+
+    Raises:
+        InputError: OL206.
+    """
     known = {size for info in inputs for size in info.shape if isinstance(size, str)}
     for name in dims:
         if name not in known:

@@ -65,12 +65,13 @@ class RuntimeSession:
             return (perf_counter_ns() - begin) * 1e-9
 
 
-def open_session(artifact: Artifact, target: Target) -> RuntimeSession:
+def open_session(artifact: Artifact, target: Target, *, profile: str = "") -> RuntimeSession:
     """Loads the model of an artifact on a target.
 
     Args:
         artifact: of kind `onnx`; its part `model`, or its only part, is loaded.
         target: providers in order, threads and session options.
+        profile: where the runtime writes what each node takes, as the beginning of a path; empty for nowhere.
 
     Raises:
         InputError: OL210, a provider that the runtime does not offer or that does not start; OL105 or OL107, a session
@@ -82,6 +83,9 @@ def open_session(artifact: Artifact, target: Target) -> RuntimeSession:
     require_providers(target)
     providers = [(provider.name, dict(provider.options)) for provider in target.providers]
     options = session_options(artifact, target)
+    if profile:
+        options.enable_profiling = True
+        options.profile_file_prefix = profile
     with explained(f"{artifact.model.name} cannot be loaded"):
         # Without `enable_fallback=False` a provider that fails is replaced by the CPU's, with a line on standard output.
         session = onnxruntime.InferenceSession(str(artifact.model), options, providers=providers, enable_fallback=False)

@@ -42,6 +42,18 @@ def mean_interval(samples: Sequence[float], level: float = LEVEL) -> Interval:
     return Interval(mean, mean - half, mean + half)
 
 
+def geometric_mean_interval(samples: Sequence[float], level: float = LEVEL) -> Interval:
+    """Returns the geometric mean of positive samples: `mean_interval` of their logs. It is how ratios are averaged.
+
+    Example:
+        >>> interval = geometric_mean_interval([0.5, 2.0, 1.0])
+        >>> round(interval.value, 6), interval.low < 0.5 < 2.0 < interval.high
+        (1.0, True)
+    """
+    logs = mean_interval([math.log(sample) for sample in samples], level)
+    return Interval(*(math.exp(end) for end in (logs.value, logs.low, logs.high)))
+
+
 def proportion_interval(successes: int, n: int, level: float = LEVEL) -> Interval:
     """Returns a proportion with Wilson's score interval (Wilson 1927; recommended by Brown, Cai & DasGupta 2001).
 

@@ -55,6 +55,18 @@ def mean_sequence(samples: Sequence[float], level: float = LEVEL, prior: float =
     return Interval(mean, mean - half, mean + half)
 
 
+def geometric_mean_sequence(samples: Sequence[float], level: float = LEVEL, prior: float = PRIOR) -> Interval:
+    """Returns the geometric mean of positive samples: `mean_sequence` of their logs. It is how ratios are averaged.
+
+    Example:
+        >>> interval = geometric_mean_sequence([0.5, 2.0] * 8)
+        >>> round(interval.value, 6), interval.low < 0.8 < 1.25 < interval.high
+        (1.0, True)
+    """
+    logs = mean_sequence([math.log(sample) for sample in samples], level, prior)
+    return Interval(math.exp(logs.value), math.exp(logs.low), math.exp(logs.high))
+
+
 def quantile_sequence(samples: Sequence[float], share: float, level: float = LEVEL) -> Interval:
     """Returns a quantile, with an interval that holds at every sample size at once and assumes no distribution.
 

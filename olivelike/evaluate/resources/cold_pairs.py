@@ -1,0 +1,92 @@
+"""Cold starts side by side: fresh processes of candidate and baseline in turns, until enough is known."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from time import monotonic
+from typing import TYPE_CHECKING
+
+from pydantic import Field
+
+from olivelike.contracts.artifact import Artifact
+from olivelike.contracts.metric import MeasureContext, MetricConfig, Prospect
+from olivelike.contracts.outcome import Measurement, Paired, Unpaired
+from olivelike.digest import JsonObject
+from olivelike.evaluate.resources.fresh_process import Life, Living
+from olivelike.evaluate.statistics.sequences import geometric_mean_sequence
+
+if TYPE_CHECKING:
+    from olivelike.contracts.data import Array
+
+MILLISECONDS = 1e3
+
+
+class ColdConfig(MetricConfig):
+    """How many processes."""
+
+    processes: int = Field(default=8, ge=6)
+    """Processes of the candidate, at least; fewer than six pairs tell nothing with 95 % confidence."""
+    seconds: float = Field(default=30.0, ge=0)
+    """While the intervals leave a constraint open, more processes are started until about this much time has gone by."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What one value of a cold start is: a name, and the seconds it takes of a life."""
+
+    name: str
+    seconds: Callable[[Life], float]
+
+
+Models = Sequence[tuple[Artifact, "Mapping[str, Array]"]]
+"""The candidate with its feeds, and after it the baseline unless they are the same artifact."""
+
+
+def cold_values(
+    models: Models, readings: Sequence[Reading], config: ColdConfig, context: MeasureContext, live: Living, runs: int
+) -> Mapping[str, Measurement]:
+    """Measures cold starts and returns one value for each reading, in milliseconds.
+
+    Every round starts one process for each model, in random order. The first round is not counted: it brings the files into
+    the system's cache. The value is the geometric mean over processes, with an interval that holds at every sample size
+    (`sequences`), as does that of the ratio to the baseline, taken pair by pair: so the rounds may end as soon as the
+    candidate's fate is known.
+
+    Args:
+        models: one or two.
+        readings: what to give.
+        config: how many processes.
+        context: what the engine offers.
+        live: starts a process.
+        runs: runs in each process.
+    """
+    order = random.Random(context.seed)
+    begin = monotonic()
+    _round(models, live, runs, order)
+    lives: list[tuple[Life, ...]] = []
+    while True:
+        lives.append(_round(models, live, runs, order))
+        context.progress(min(len(lives) / config.processes, 1.0))
+        if len(lives) >= config.processes:
+            values = {reading.name: _value(lives, reading) for reading in readings}
+            out_of_time = monotonic() - begin >= min(config.seconds, context.seconds_left)
+            if out_of_time or context.prospect(values) is not Prospect.OPEN:
+                return values
+
+
+def _round(models: Models, live: Living, runs: int, order: random.Random) -> tuple[Life, ...]:
+    places = list(range(len(models)))
+    order.shuffle(places)
+    found = {place: live(*models[place], runs) for place in places}
+    return tuple(found[place] for place in range(len(models)))
+
+
+def _value(lives: Sequence[tuple[Life, ...]], reading: Reading) -> Measurement:
+    read = [tuple(reading.seconds(life) * MILLISECONDS for life in pair) for pair in lives]
+    own = [pair[0] for pair in read]
+    found = geometric_mean_sequence(own)
+    versus = Paired("ratio", geometric_mean_sequence([a / b for a, b in read])) if len(read[0]) > 1 else Unpaired()
+    details: JsonObject = {"processes": len(own), "slowest_ms": max(own), "file_cache": "warm"}
+    return Measurement(found.value, "ms", "lower", found.low, found.high, len(own), versus, details)
