@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from olivelike import __version__
-from olivelike.cli import cache, catalog, check, optimize
+from olivelike.cli import blame, cache, catalog, check, optimize
 from olivelike.cli.render import say
 
 app = typer.Typer(
@@ -24,6 +24,7 @@ app.command("validate")(check.validate)
 app.command("plan")(check.plan)
 app.command("explain")(check.explain)
 app.command("apply")(optimize.apply)
+app.command("blame")(blame.blame)
 app.command("passes")(catalog.passes)
 app.command("metrics")(catalog.metrics)
 app.command("schema")(catalog.schema)

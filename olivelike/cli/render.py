@@ -10,10 +10,13 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from rich.console import Console
 
     from olivelike.contracts.report import Report
     from olivelike.digest import JsonObject
+    from olivelike.engine.blame.find import Blame
     from olivelike.engine.events import Listener
     from olivelike.engine.preview import Preview
     from olivelike.engine.rebuild import Rebuilt
@@ -190,6 +193,17 @@ def swept(found: Swept, *, as_json: bool) -> None:
 
     freed, kept = value_text(found.freed, "bytes"), value_text(found.kept, "bytes")
     say(f"freed {freed} ({found.artifacts} artifacts, {found.leftovers} leftovers), kept {kept}")
+
+
+def blamed(found: Blame, written: Path | None, *, as_json: bool) -> None:
+    """Prints which nodes cause a quantized model's drop, and what repairs it."""
+    from olivelike.cli.blame_tables import blame_json, blame_lines
+
+    if as_json:
+        document(blame_json(found, written))
+        return
+    for line in blame_lines(found, written):
+        say(line)
 
 
 def _console() -> Console:

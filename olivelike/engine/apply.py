@@ -52,7 +52,7 @@ def apply_pass(
     }
     if data:
         config |= _data_parameter(installed().pass_named(name).config, name)
-        workflow["data"] = {DATA: {_reader(data): str(Path(data).absolute())}}
+        workflow["data"] = {DATA: {reader_of(data): str(Path(data).absolute())}}
     overrides = [f"passes.{name}.{parameter}" for parameter in parameters]
     if output.suffix != ".onnx":
         opened = open_workflow({**workflow, "output": {"path": str(output.absolute())}}, overrides)
@@ -71,7 +71,12 @@ def _data_parameter(config: type[PassConfig], name: str) -> dict[str, Json]:
     raise fail(InputError, "OL115", f"the pass {name} reads no data", hint="leave --data out")
 
 
-def _reader(data: str) -> str:
+def reader_of(data: str) -> str:
+    """Returns the name of the reader for a file or folder on the command line.
+
+    Raises:
+        InputError: OL115, an unknown kind of file.
+    """
     if Path(data).is_dir():
         return "images"
     suffix = Path(data).suffix.lower()
