@@ -33,6 +33,9 @@ def blame_lines(found: Blame, written: Path | None) -> Iterator[str]:
         case Verdict.FOUND:
             yield from _culprit_lines(found)
             yield from _repair_lines(found, written)
+    if found.suspects:
+        names = _some([unit.name for unit in found.suspects])
+        yield f"not needed for that, but their integers are not BASE's weights: {names}"
     if found.unmatched:
         yield f"not matched with BASE, so never blamed: {_some(found.unmatched)}"
     yield f"{found.evaluations} evaluations of {found.samples} samples each, {len(found.units)} quantized units"
@@ -104,6 +107,7 @@ def blame_json(found: Blame, written: Path | None) -> JsonObject:
         "evaluations": found.evaluations,
         "monotone": found.monotone,
         "culprits": blamed,
+        "suspects": [unit.name for unit in found.suspects],
         "repairs": [_repair_json(repair) for repair in found.repairs],
         "written": str(written) if written else "",
         "units": [_unit_json(unit) for unit in found.units],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from enum import Enum
 from pathlib import Path
@@ -78,6 +79,7 @@ class Blame:
         culprits: by their own drop, the worst first.
         remaining: the drop with the culprits in float; with all units in float where that explains nothing.
         evaluations: how many models were run over the data, BASE and QUANTIZED among them.
+        suspects: other units whose integers stand for other weights than BASE's, without which the drop is small enough.
         monotone: False where putting more units back made it worse on the way.
         repairs: the cheapest first.
     """
@@ -96,6 +98,7 @@ class Blame:
     culprits: tuple[Culprit, ...] = ()
     remaining: float = 0.0
     evaluations: int = 2
+    suspects: tuple[Unit, ...] = ()
     monotone: bool = True
     repairs: tuple[Repair, ...] = field(default=(), repr=False)
 
@@ -167,36 +170,41 @@ def _opening(
         pairing.units,
         pairing.unmatched,
         remaining=drop,
+        suspects=_suspects(pairing),
     )
 
 
 def _searched(answer: Blame, trials: Trials) -> Blame:
-    target = answer.target
-    order = _suspects_first(trials.pairing)
+    target, suspects = answer.target, answer.suspects
+    order = [*suspects, *(unit for unit in _cheap_first(answer.units) if unit not in suspects)]
     left = trials.drop(order)
     if not left <= target:
         return replace(answer, verdict=Verdict.UNEXPLAINED, remaining=left, evaluations=trials.evaluations + 1)
     result = culprits(order, lambda chosen: trials.drop(chosen) <= target)
     found = [unit for unit in answer.units if unit in result.found]
-    left = trials.drop(found)
+    others = tuple(unit for unit in suspects if unit not in found)
     blamed = [Culprit(unit, trials.drop(other for other in found if other != unit)) for unit in found]
-    mended = repairs(trials, found, target)
+    mended = repairs(trials, found, others, target)
     return replace(
         answer,
         verdict=Verdict.FOUND,
         culprits=tuple(sorted(blamed, key=lambda culprit: -culprit.drop)),
-        remaining=left,
+        remaining=trials.drop(found),
         evaluations=trials.evaluations + 1,
+        suspects=others,
         monotone=result.monotone,
         repairs=mended,
     )
 
 
-def _suspects_first(pairing: Pairing) -> list[Unit]:
-    """Returns the units as the search prefers to blame them: those whose weights are not BASE's, then the cheap ones."""
+def _suspects(pairing: Pairing) -> tuple[Unit, ...]:
+    """Returns the units whose integers stand for other weights than BASE's; no model is run for that.
 
-    def rank(unit: Unit) -> tuple[bool, int]:
-        suspect = any(weight.is_off for weight in integer_weights(pairing, unit))
-        return not suspect, unit.weight_bytes
+    The search prefers to blame them, and of the others those with the fewest weights.
+    """
+    off = [unit for unit in pairing.units if any(weight.is_off for weight in integer_weights(pairing, unit))]
+    return tuple(_cheap_first(off))
 
-    return sorted(pairing.units, key=rank)
+
+def _cheap_first(units: Sequence[Unit]) -> list[Unit]:
+    return sorted(units, key=lambda unit: unit.weight_bytes)

@@ -40,16 +40,22 @@ class Repair:
         return tuple(name for unit in self.in_float for name in unit.excluded)
 
 
-def repairs(trials: Trials, found: Sequence[Unit], target: float) -> tuple[Repair, ...]:
+def repairs(trials: Trials, found: Sequence[Unit], suspects: Sequence[Unit], target: float) -> tuple[Repair, ...]:
     """Returns what repairs the culprits, the cheapest first: kept in float, or with their scales set right where that helps.
 
     Every drop in the answer is measured; the trials count it.
+
+    Args:
+        trials: of the two models.
+        found: the culprits.
+        suspects: other units whose scales are set right on the way.
+        target: the drop that may be left.
     """
     pairing = trials.pairing
     before = size_of(pairing.quantized)
     kept = hybrid(pairing, found)
     answers = [Repair((), tuple(found), trials.drop(found), size_of(kept) - before, kept)]
-    rescaled, scales = with_fitting_scales(pairing, found)
+    rescaled, scales = with_fitting_scales(pairing, [*found, *suspects])
     if scales:
         again = Trials(replace(pairing, quantized=rescaled), trials.compare)
         if again.drop(found) <= target:

@@ -78,6 +78,20 @@ def test_a_quantized_model_in_order_has_nobody_to_blame(quantized_fashion: Quant
         assert (found.verdict, found.culprits, found.repairs, found.evaluations) == (Verdict.NO_DROP, (), (), 2)
 
 
+def test_a_broken_scale_that_the_drop_does_not_need_is_named_and_mended_all_the_same(
+    quantized_fashion: Quantized, tmp_path: Path
+) -> None:
+    model = quantized_fashion("qdq")  # half of every score leaves the best where it is
+    harmless = poisoned(model, ["classes.weight_scale"], tmp_path / "harmless.onnx", factor=0.5)
+    found = blame(FASHION, harmless, LABELLED, Wish())
+    assert (found.verdict, [unit.name for unit in found.suspects]) == (Verdict.NO_DROP, ["/classes/Gemm"])
+    both = poisoned(harmless, CONVOLUTIONS[:1], tmp_path / "both.onnx")
+    found = blame(FASHION, both, LABELLED, Wish())
+    assert {culprit.unit.name for culprit in found.culprits} == nodes_of(list(CONVOLUTIONS[:1]))
+    assert [unit.name for unit in found.suspects] == ["/classes/Gemm"]
+    assert found.repairs[0].scales == ("classes.weight_scale", *CONVOLUTIONS[:1])
+
+
 def test_a_limit_decides_how_much_is_blamed(quantized_fashion: Quantized, tmp_path: Path) -> None:
     broken = poisoned(quantized_fashion("qdq"), CONVOLUTIONS[:2], tmp_path / "broken.onnx")
     drop = blame(FASHION, broken, LABELLED, Wish(max_drop=1.0)).drop
