@@ -11,11 +11,14 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from rich.console import Console
 
     from olivelike.contracts.outcome import Measurement
     from olivelike.contracts.report import Report
     from olivelike.engine.bench import Bench
+    from olivelike.engine.blame.find import Blame
     from olivelike.engine.certify_bundle import Certified
     from olivelike.engine.events import Listener
     from olivelike.engine.preview import Preview
@@ -275,6 +278,17 @@ def cleared(artifacts: int, size: int, *, as_json: bool) -> None:
         document({"artifacts": artifacts, "freed": size})
         return
     say(f"removed {counted(artifacts, 'artifact')}, {value_text(size, 'bytes')}; the cache is empty")
+
+
+def blamed(found: Blame, written: Path | None, *, as_json: bool) -> None:
+    """Prints which nodes cause a quantized model's drop, and what repairs it."""
+    from olivelike.cli.blame_tables import blame_json, blame_lines
+
+    if as_json:
+        document(blame_json(found, written))
+        return
+    for line in blame_lines(found, written):
+        say(line)
 
 
 def _console(otherwise: int = WIDE) -> Console:

@@ -4,19 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from olivelike.onnxfile.quantized import is_quantized
 from olivelike.onnxfile.walk import nodes, tensors
 
 if TYPE_CHECKING:
     from onnx import ModelProto
 
-QUANTIZED_TYPES = frozenset({"QuantizeLinear", "DequantizeLinear", "DynamicQuantizeLinear", "QAttention", "QGemm"})
-QUANTIZED_STARTS = ("QLinear", "DynamicQuantize", "QEmbed", "QMoE", "QOrdered")
-QUANTIZED_ENDS = ("Integer", "NBits", "Bnb4", "Fpq4", "IntegerToFloat", "BlockQuantized")
-
 
 def quantized_operators(model: ModelProto) -> tuple[str, ...]:
     """Returns the types of operators in a model that compute on quantized values, sorted; empty for a float model."""
-    return tuple(sorted({node.op_type for node in nodes(model) if _is_quantized(node.op_type)}))
+    return tuple(sorted({node.op_type for node in nodes(model) if is_quantized(node.op_type)}))
 
 
 def has_half(model: ModelProto) -> bool:
@@ -27,7 +24,3 @@ def has_half(model: ModelProto) -> bool:
     ends = (*model.graph.input, *model.graph.output)
     held = any(tensor.data_type in half for tensor in tensors(model))
     return held or any(end.type.tensor_type.elem_type in half for end in ends)
-
-
-def _is_quantized(kind: str) -> bool:
-    return kind in QUANTIZED_TYPES or kind.startswith(QUANTIZED_STARTS) or kind.endswith(QUANTIZED_ENDS)

@@ -1,0 +1,107 @@
+"""How a graph's nodes hang together: who makes a value, what a node reads, what leads to some values, an order to run in."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Sequence
+from copy import deepcopy
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from onnx import GraphProto, NodeProto
+
+
+def makers(nodes: Sequence[NodeProto]) -> dict[str, int]:
+    """Returns for every value that some nodes make the place of the node that makes it."""
+    return {name: place for place, node in enumerate(nodes) for name in node.output if name}
+
+
+def reads(node: NodeProto) -> tuple[str, ...]:
+    """Returns what a node reads: its inputs, then what the graphs inside it (`If`, `Loop`) take from around them."""
+    found = [name for name in node.input if name]
+    for graph in _inside(node):
+        found += _captures(graph)
+    return tuple(dict.fromkeys(found))
+
+
+def leading_to(
+    wanted: Iterable[str], nodes: Sequence[NodeProto], made_by: dict[str, int], stops: Collection[str] = frozenset()
+) -> list[int]:
+    """Returns the places of the nodes that values are computed by, in the graph's order.
+
+    Args:
+        wanted: names of values.
+        nodes: the graph's nodes.
+        made_by: what `makers` returned for them.
+        stops: values at which the walk back ends; one that is wanted itself stops nothing.
+    """
+    seen: set[int] = set()
+    ahead = [made_by[name] for name in wanted if name in made_by]
+    while ahead:
+        place = ahead.pop()
+        if place not in seen:
+            seen.add(place)
+            ahead += [made_by[name] for name in reads(nodes[place]) if name in made_by and name not in stops]
+    return sorted(seen)
+
+
+def rename_reads(node: NodeProto, names: dict[str, str]) -> None:
+    """Renames what a node reads, in the graphs inside it too, in place."""
+    for place, name in enumerate(node.input):
+        node.input[place] = names.get(name, name)
+    for graph in _inside(node):
+        own = _made_inside(graph)
+        outer = {old: new for old, new in names.items() if old not in own}
+        for inner in graph.node:
+            rename_reads(inner, outer)
+        for output in graph.output:
+            output.name = outer.get(output.name, output.name)
+
+
+def tidy(graph: GraphProto) -> None:
+    """Takes out nodes and initializers that lead to no output, and puts the nodes in an order that they can run in."""
+    nodes = _sorted(graph.node)
+    kept = [nodes[place] for place in leading_to((o.name for o in graph.output), nodes, makers(nodes))]
+    copies = [deepcopy(node) for node in kept]  # emptying the field empties the messages in it
+    del graph.node[:]
+    graph.node.extend(copies)
+    used = {name for node in graph.node for name in reads(node)} | {output.name for output in graph.output}
+    for place in reversed(range(len(graph.initializer))):
+        if graph.initializer[place].name not in used:
+            del graph.initializer[place]
+
+
+def _sorted(nodes: Sequence[NodeProto]) -> list[NodeProto]:
+    """Returns nodes so that each comes after those it reads from; otherwise in the order they had."""
+    made_by = makers(nodes)
+    order: list[int] = []
+    done: set[int] = set()
+    for start in range(len(nodes)):
+        ahead = [(start, False)]
+        while ahead:
+            place, ready = ahead.pop()
+            if ready:
+                order.append(place)
+            elif place not in done:
+                done.add(place)
+                ahead.append((place, True))
+                ahead += [(made_by[name], False) for name in reversed(reads(nodes[place])) if name in made_by]
+    return [nodes[place] for place in order]
+
+
+def _inside(node: NodeProto) -> list[GraphProto]:
+    return [
+        graph
+        for attribute in node.attribute
+        for graph in (*([attribute.g] if attribute.HasField("g") else []), *attribute.graphs)
+    ]
+
+
+def _captures(graph: GraphProto) -> list[str]:
+    own = _made_inside(graph)
+    found = [name for node in graph.node for name in reads(node)] + [output.name for output in graph.output]
+    return [name for name in found if name not in own]
+
+
+def _made_inside(graph: GraphProto) -> set[str]:
+    own = {entry.name for entry in graph.input} | {tensor.name for tensor in graph.initializer}
+    return own | {name for node in graph.node for name in node.output}
