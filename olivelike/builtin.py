@@ -11,6 +11,7 @@ PLUGIN = Plugin(
         "parity": "olivelike.evaluate.quality.parity:Parity",
         "script": "olivelike.evaluate.quality.script:ScriptMetric",
         "size": "olivelike.evaluate.resources.size:Size",
+        "text": "olivelike.evaluate.quality.text:TextMetric",
         "throughput": "olivelike.evaluate.timing.throughput:Throughput",
     },
     sources={
