@@ -9,6 +9,7 @@ PLUGIN = Plugin(
         "accuracy": "olivelike.evaluate.quality.accuracy:Accuracy",
         "latency": "olivelike.evaluate.timing.latency:Latency",
         "parity": "olivelike.evaluate.quality.parity:Parity",
+        "perplexity": "olivelike.evaluate.quality.perplexity:Perplexity",
         "script": "olivelike.evaluate.quality.script:ScriptMetric",
         "size": "olivelike.evaluate.resources.size:Size",
         "text": "olivelike.evaluate.quality.text:TextMetric",
