@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 import pytest
@@ -10,10 +10,15 @@ from numpy.typing import ArrayLike
 from scipy.special import log_softmax
 from scipy.stats import entropy
 
+import olivelike
 from olivelike.contracts.artifact import Artifact
+from olivelike.contracts.data import Dataset, DataSpec
+from olivelike.contracts.metric import Session
 from olivelike.contracts.outcome import Measurement, Paired, Undefined, Unpaired, Value
 from olivelike.errors import InputError, MeasureError
 from olivelike.evaluate.quality.perplexity import Perplexity, PerplexityConfig
+from olivelike.sources.dataset import open_dataset
+from olivelike.sources.npz import Npz
 from olivelike.testing.measure_context import MemoryContext
 from olivelike.testing.metric_contract import MetricContract
 from tests.evaluate.language_models import bigram
@@ -228,3 +233,37 @@ def test_an_unknown_output_is_refused_with_the_near_miss(tmp_path: Path) -> None
 def test_data_without_samples_are_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="OL206: the data hold no samples"):
         measure(tmp_path, tokens=np.empty((0, 33)))
+
+
+@pytest.mark.parametrize("masked", [True, False])
+def test_a_column_for_the_mask_is_used_where_the_data_have_one(masked: bool, tmp_path: Path) -> None:
+    mask = np.arange(33)[None] < RANDOM.integers(2, 34, 20)[:, None]
+    np.savez(tmp_path / "text.npz", input_ids=TOKENS, **({"attention_mask": mask.astype(np.int64)} if masked else {}))
+    model = bigram(tmp_path / "model", TABLE, state=True)
+    report = olivelike.run(
+        {
+            "name": "reads",
+            "model": {"path": str(model.model)},
+            "data": {"text": {"npz": str(tmp_path / "text.npz")}},
+            "metrics": {"quality": {"type": "perplexity", "data": "text"}},
+            "output": {"path": str(tmp_path / "out")},
+            "run": {"executor": "inline", "cache": str(tmp_path / "cache")},
+        }
+    )
+    kept = mask[:, 1:] if masked else np.ones((20, 32), np.bool_)
+    expected = np.exp(negative_log_likelihoods(TOKENS)[kept].mean())
+    metrics = cast("dict[str, dict[str, dict[str, float]]]", report.to_json()["baseline"])["metrics"]
+    assert metrics["quality.perplexity"]["value"] == pytest.approx(expected, rel=FLOAT32)
+
+
+def test_data_without_tokens_are_refused(tmp_path: Path) -> None:
+    np.savez(tmp_path / "text.npz", words=TOKENS, attention_mask=np.ones_like(TOKENS))
+    model = bigram(tmp_path / "model", TABLE, state=True)
+    spec = DataSpec("text", "npz", {"npz": "text.npz"})
+
+    class OnDisk(MemoryContext):
+        def data(self, session: Session) -> Dataset:
+            return open_dataset(spec, Npz(), tmp_path, session.inputs)
+
+    with pytest.raises(InputError, match=r"OL206 data\.text: no column feeds the model's input input_ids"):
+        Perplexity().measure(model, model, PerplexityConfig(), OnDisk(tmp_path))
