@@ -38,7 +38,8 @@ def _meaning(schema: JsonObject, definitions: JsonObject) -> str:
     texts = [str(schema.get("description", whole.get("description", "")))]
     if "$ref" in schema:
         inner = cast("JsonObject", whole.get("properties", {}))
-        texts += [f"`{key}`: {cast('JsonObject', each).get('description', '')}" for key, each in inner.items()]
+        said = {key: cast("JsonObject", each).get("description") for key, each in inner.items()}
+        texts += [f"`{key}`: {meaning}" for key, meaning in said.items() if meaning]
     return one_line(" ".join(_sentence(text) for text in texts if text))
 
 

@@ -105,7 +105,7 @@ class MemoryContext:
 
         if not self.columns:
             return RandomDataset(session.inputs, self.seed)
-        kinds = {info.name: info.dtype for info in session.inputs}
+        kinds = {info.name: "object" if info.dtype == "string" else info.dtype for info in session.inputs}
         return ArrayDataset(
             {name: np.asarray(column).astype(kinds[name]) for name, column in self.columns.items()},
             np.asarray(self.labels),

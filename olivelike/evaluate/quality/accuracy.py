@@ -77,7 +77,7 @@ class Accuracy(Metric[AccuracyConfig]):
             config.batch,
             enough=stops_when_out(name, RIGHT, context),
         )
-        return {name: mean_score(observed, RIGHT, context.level)}
+        return {name: mean_score(observed, RIGHT)}
 
 
 def _observer(config: AccuracyConfig, context: MeasureContext, session: Session) -> Observer:

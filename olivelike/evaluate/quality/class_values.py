@@ -80,7 +80,7 @@ def _resampled(name: str, observed: Observed, table: _Table, averaging: Averagin
     statistic = _ranked(table, averaging) if name == "auroc" else _counted(name, table, averaging)
     own = statistic(observed.own, True)
     other = statistic(observed.other, False) if observed.other else None
-    resampling = Resampling(observed.count, seed, planted=len(table.plants.samples))
+    resampling = Resampling(observed.count, seed, planted=len(table.plants.samples), level=observed.level)
     reason = "a class occurs so seldom that many resamples hold none of it"
     return reweighted(own, other, resampling, better="higher", undefined=reason)
 

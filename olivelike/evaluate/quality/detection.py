@@ -124,7 +124,7 @@ def _value(overlaps: tuple[int, ...], own: list[Matches], other: list[Matches], 
     """Returns a value; with made-up disagreements where all images agree and the interval would be a point."""
     import numpy as np
 
-    resampling = Resampling(observed.count, seed, DRAWS, mirrored=True)
+    resampling = Resampling(observed.count, seed, DRAWS, mirrored=True, level=observed.level)
     reason = "many resamples hold no labelled box"
     theirs = _mean(other, overlaps) if other else None
     plain = reweighted(_mean(own, overlaps), theirs, resampling, better="higher", undefined=reason)

@@ -71,14 +71,16 @@ class Distance:
             case _:
                 return sum(self.cosines) / max(len(self.cosines), 1)
 
-    def sampled(self, spec: ValueSpec, seed: int) -> Value:
+    def sampled(self, spec: ValueSpec, seed: int, level: float) -> Value:
         """Returns a value with its interval over samples, or why it is undefined."""
         if spec.name == "sqnr" and not sum(self.signal):
             return Undefined("the baseline's values are all zero, so there is no signal")
         if not self.elements:
             return Undefined("it has no elements")
         statistic = self._decibels() if spec.name == "sqnr" else self._ratio(self.noise, self.sizes)
-        return reweighted(statistic, None, Resampling(len(self.noise), seed), better=spec.better, unit=spec.unit)
+        return reweighted(
+            statistic, None, Resampling(len(self.noise), seed, level=level), better=spec.better, unit=spec.unit
+        )
 
     def summary(self) -> dict[str, Json]:
         """Returns all values of this output, for the report; without `sqnr` where it is undefined."""

@@ -60,7 +60,7 @@ def value_of(name: str, observed: Observed, seed: int) -> Value:
     own = make(_answers(observed.own), labels)
     other = make(_answers(observed.other), labels) if observed.other else None
     reason = "answers or labels are all equal in many resamples"
-    return reweighted(own, other, Resampling(len(labels), seed), better=better, undefined=reason)
+    return reweighted(own, other, Resampling(len(labels), seed, level=observed.level), better=better, undefined=reason)
 
 
 def _answers(rows: Rows) -> Floats:

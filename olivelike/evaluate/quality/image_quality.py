@@ -124,7 +124,9 @@ def _value(spec: ValueSpec, observed: Observed, seed: int) -> Value:
                 "infinite; `mse` has a value"
             )
     own, other = mean(columns[0]), mean(columns[1]) if len(columns) > 1 else None
-    return reweighted(own, other, Resampling(observed.count, seed), better=spec.better, unit=spec.unit)
+    return reweighted(
+        own, other, Resampling(observed.count, seed, level=observed.level), better=spec.better, unit=spec.unit
+    )
 
 
 def _observer(config: ImageQualityConfig, context: MeasureContext, session: Session) -> Observer:

@@ -100,10 +100,12 @@ class Parity(Metric[ParityConfig]):
         """
         apart, n = _distances(context.open(candidate), context.open(reference), config, context)
         details: dict[str, Json] = {name: distance.summary() for name, distance in apart.items()}
-        return {spec.name: _value(spec, apart, n, details, context.seed) for spec in self.values(config)}
+        return {spec.name: _value(spec, apart, n, details, context) for spec in self.values(config)}
 
 
-def _value(spec: ValueSpec, apart: Mapping[str, Distance], n: int, outputs: dict[str, Json], seed: int) -> Value:
+def _value(
+    spec: ValueSpec, apart: Mapping[str, Distance], n: int, outputs: dict[str, Json], context: MeasureContext
+) -> Value:
     """Returns a value of the worst output."""
     worst = max if spec.better == "lower" else min
     if spec.name not in SAMPLED:
@@ -111,7 +113,7 @@ def _value(spec: ValueSpec, apart: Mapping[str, Distance], n: int, outputs: dict
         return Measurement(value, spec.unit, spec.better, value, value, n, details={"outputs": outputs})
     found: list[Measurement] = []
     for name, distance in apart.items():
-        sampled = distance.sampled(spec, seed)
+        sampled = distance.sampled(spec, context.seed, context.level)
         if isinstance(sampled, Undefined):
             return Undefined(f"the output {name!r}: {sampled.reason}")
         found.append(sampled)

@@ -11,6 +11,7 @@ from olivelike.contracts.data import Batch
 from olivelike.contracts.metric import MeasureContext, Session
 from olivelike.errors import InputError, fail
 from olivelike.evaluate.sessions.batches import batch_size
+from olivelike.evaluate.statistics.intervals import LEVEL
 
 if TYPE_CHECKING:
     from olivelike.contracts.data import Array
@@ -34,12 +35,14 @@ class Observed:
         other: the baseline's, of the same samples in the same order; empty where the baseline itself was observed.
         count: the number of samples.
         complete: False where observing ended early.
+        level: of the confidence that intervals of it are to have.
     """
 
     own: Rows
     other: Rows
     count: int
     complete: bool
+    level: float = LEVEL
 
 
 def never(own: Rows, other: Rows) -> bool:
@@ -92,7 +95,7 @@ def observe(
     if not count:
         raise fail(InputError, "OL206", "the data hold no samples", hint="give at least one sample")
     own, other = _joined(parts)
-    return Observed(own, other, count, complete)
+    return Observed(own, other, count, complete, context.level)
 
 
 def _batches(sessions: list[Session], context: MeasureContext, size: int, samples: int) -> Iterator[tuple[Batch, ...]]:

@@ -70,7 +70,7 @@ def cold_values(
         lives.append(_round(models, live, runs, order))
         context.progress(min(len(lives) / config.processes, 1.0))
         if len(lives) >= config.processes:
-            values = {reading.name: _value(lives, reading) for reading in readings}
+            values = {reading.name: _value(lives, reading, context.level) for reading in readings}
             out_of_time = monotonic() - begin >= min(config.seconds, context.seconds_left)
             if out_of_time or context.prospect(values) is not Prospect.OPEN:
                 return values
@@ -83,10 +83,12 @@ def _round(models: Models, live: Living, runs: int, order: random.Random) -> tup
     return tuple(found[place] for place in range(len(models)))
 
 
-def _value(lives: Sequence[tuple[Life, ...]], reading: Reading) -> Measurement:
+def _value(lives: Sequence[tuple[Life, ...]], reading: Reading, level: float) -> Measurement:
     read = [tuple(reading.seconds(life) * MILLISECONDS for life in pair) for pair in lives]
     own = [pair[0] for pair in read]
-    found = geometric_mean_sequence(own)
-    versus = Paired("ratio", geometric_mean_sequence([a / b for a, b in read])) if len(read[0]) > 1 else Unpaired()
+    found = geometric_mean_sequence(own, level)
+    versus = (
+        Paired("ratio", geometric_mean_sequence([a / b for a, b in read], level)) if len(read[0]) > 1 else Unpaired()
+    )
     details: JsonObject = {"processes": len(own), "slowest_ms": max(own), "file_cache": "warm"}
     return Measurement(found.value, "ms", "lower", found.low, found.high, len(own), versus, details)

@@ -92,8 +92,12 @@ def joules_per_run(
         context.progress((count + 1) / config.stretches)
     if min(map(min, samples)) <= 0:
         return Undefined(STOOD_STILL)
-    found = geometric_mean_interval([own for own, *_ in samples])
-    versus = Paired("ratio", geometric_mean_interval([a / b for a, b in samples])) if len(models) > 1 else Unpaired()
+    found = geometric_mean_interval([own for own, *_ in samples], context.level)
+    versus = (
+        Paired("ratio", geometric_mean_interval([a / b for a, b in samples], context.level))
+        if len(models) > 1
+        else Unpaired()
+    )
     details: JsonObject = {"counters": [counter.name for counter in counters], "stretches": config.stretches}
     return Measurement(found.value, "J", "lower", found.low, found.high, len(samples), versus, details)
 

@@ -13,7 +13,7 @@ from olivelike.contracts.outcome import Measurement, Paired, Undefined, Unpaired
 from olivelike.digest import JsonObject
 from olivelike.evaluate.resources.fresh_process import FreshProcesses, Life
 from olivelike.evaluate.sessions.feeds import FedConfig, first_feeds
-from olivelike.evaluate.statistics.intervals import geometric_mean_interval, mean_interval
+from olivelike.evaluate.statistics.intervals import LEVEL, geometric_mean_interval, mean_interval
 
 Reading: TypeAlias = Callable[[Life], int]
 """Reads bytes off a life; raises KeyError where the system did not tell them."""
@@ -88,21 +88,23 @@ class Memory(Metric[MemoryConfig]):
             "processes": config.processes,
             "before_load": min(own.before["resident"] for own, *_ in lives),
         }
-        return memory_values(lives, details)
+        return memory_values(lives, details, context.level)
 
 
-def memory_values(lives: Sequence[tuple[Life, ...]], details: JsonObject) -> Mapping[str, Value]:
+def memory_values(lives: Sequence[tuple[Life, ...]], details: JsonObject, level: float = LEVEL) -> Mapping[str, Value]:
     """Returns the metric's values from lives of the candidate, each with one of the baseline's beside it where there is one."""
-    return {name: _value(lives, reading, details) for name, reading in READINGS.items()}
+    return {name: _value(lives, reading, details, level) for name, reading in READINGS.items()}
 
 
-def _value(lives: Sequence[tuple[Life, ...]], reading: Reading, details: JsonObject) -> Value:
+def _value(lives: Sequence[tuple[Life, ...]], reading: Reading, details: JsonObject, level: float) -> Value:
     try:
         read = [tuple(reading(life) for life in pair) for pair in lives]
     except KeyError:
         return Undefined(UNTOLD)
     if min(map(min, read)) <= 0:
         return Undefined(TOO_LITTLE)
-    found = mean_interval([own for own, *_ in read])
-    versus = Paired("ratio", geometric_mean_interval([a / b for a, b in read])) if len(read[0]) > 1 else Unpaired()
+    found = mean_interval([own for own, *_ in read], level)
+    versus = (
+        Paired("ratio", geometric_mean_interval([a / b for a, b in read], level)) if len(read[0]) > 1 else Unpaired()
+    )
     return Measurement(found.value, "bytes", "lower", max(found.low, 0.0), found.high, len(read), versus, details)

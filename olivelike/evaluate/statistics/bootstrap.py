@@ -52,6 +52,7 @@ class Resampling:
         mirrored: whether the ends are mirrored at the value (the basic interval, Davison & Hinkley 1997, Bootstrap Methods
             and their Application, section 5.2): for statistics that resampling biases, as samples drawn twice raise
             average precision. Percentiles would take that bias twice, this takes it off.
+        level: of confidence.
     """
 
     samples: int
@@ -59,6 +60,7 @@ class Resampling:
     draws: int = RESAMPLES
     planted: int = 0
     mirrored: bool = False
+    level: float = LEVEL
 
     def observed(self) -> Floats:
         """Returns the weights that count each observed sample once, shape `[rows, 1]`."""
@@ -93,7 +95,15 @@ class Resampling:
 
 
 def bootstrapped(
-    statistic: Statistic, own: Rows, other: Rows, *, better: Better, seed: int, unit: str = "1", undefined: str = ""
+    statistic: Statistic,
+    own: Rows,
+    other: Rows,
+    *,
+    better: Better,
+    seed: int,
+    unit: str = "1",
+    undefined: str = "",
+    level: float = LEVEL,
 ) -> Value:
     """Returns a statistic of the candidate's rows with its interval, and its difference to the baseline's.
 
@@ -107,8 +117,9 @@ def bootstrapped(
         seed: of the resampling.
         unit: of the value.
         undefined: why the statistic can be undefined on some data, for the reader.
+        level: of confidence.
     """
-    resampling = Resampling(min(len(column) for column in own.values()), seed)
+    resampling = Resampling(min(len(column) for column in own.values()), seed, level=level)
     theirs = _on_rows(statistic, other) if other else None
     return reweighted(_on_rows(statistic, own), theirs, resampling, better=better, unit=unit, undefined=undefined)
 
@@ -148,13 +159,16 @@ def reweighted(
     if resampling.samples < FEWEST_SAMPLES:
         claim = f"{resampling.samples} samples are too few for an interval: at least {FEWEST_SAMPLES} are needed"
         return Undefined(f"{claim}, some hundreds are better")
+    if resampling.draws * (1 - resampling.level) / 2 < 1:
+        claim = f"{resampling.draws} resamples cannot bound a value at {resampling.level:.5g}"
+        return Undefined(f"{claim}; ask for a larger error rate")
     values, gaps = _resampled(own, other, resampling)
     if min(len(values), len(gaps)) < FEWEST_DEFINED * resampling.draws:
         return Undefined(
             f"{undefined or 'it is undefined on many resamples'}: {resampling.samples} samples are too few"
         )
-    found = _interval(value, values, resampling.mirrored)
-    versus = Paired("difference", _interval(value - base, gaps, resampling.mirrored)) if other else Unpaired()
+    found = _interval(value, values, resampling)
+    versus = Paired("difference", _interval(value - base, gaps, resampling)) if other else Unpaired()
     return Measurement(value, unit, better, found.low, found.high, resampling.samples, versus)
 
 
@@ -172,12 +186,12 @@ def _resampled(own: Weighted, other: Weighted | None, resampling: Resampling) ->
     return ours[np.isfinite(ours)], gaps[np.isfinite(gaps)]
 
 
-def _interval(value: float, resampled: Floats, mirrored: bool) -> Interval:
+def _interval(value: float, resampled: Floats, resampling: Resampling) -> Interval:
     import numpy as np
 
-    tail = (1 - LEVEL) / 2
+    tail = (1 - resampling.level) / 2
     low, high = (float(end) for end in np.quantile(resampled, [tail, 1 - tail]))
-    if mirrored:
+    if resampling.mirrored:
         low, high = 2 * value - high, 2 * value - low
     return Interval(value, min(low, value), max(high, value))
 

@@ -1,0 +1,287 @@
+"""The metric `perplexity`: how well a causal language model predicts text, and how far it is from the baseline's predictions."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import TYPE_CHECKING
+
+from pydantic import Field, PositiveInt
+
+from olivelike.contracts.artifact import Artifact
+from olivelike.contracts.data import Batch
+from olivelike.contracts.metric import Cost, MeasureContext, Metric, MetricConfig, Session, ValueSpec
+from olivelike.contracts.outcome import Measurement, Undefined, Value
+from olivelike.digest import Json
+from olivelike.errors import InputError, MeasureError, fail, nearest
+from olivelike.evaluate.quality.next_token import COUNT, KL, NLL, OTHER_NLL, SAME, sequence_sums
+from olivelike.evaluate.quality.side_by_side import Rows
+from olivelike.evaluate.sessions.batches import batch_size, finite
+from olivelike.evaluate.sessions.causal import MASK, TOKENS, CausalSession, open_tokens
+from olivelike.evaluate.statistics.bootstrap import bootstrapped
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from olivelike.contracts.data import Array
+
+    Sums = NDArray[np.float64]
+
+FEWEST = 8
+"""Sequences below which resampling them says nothing of what others would give."""
+LOGITS = "logits"
+SUMS, OTHER = "sums", "other"
+
+
+class PerplexityConfig(MetricConfig):
+    """How text is cut and read."""
+
+    length: int = Field(default=512, ge=2)
+    """Longer samples are cut into blocks of so many tokens; a model with a fixed length gets its own. Perplexity falls with
+    more context: compare only what has the same length."""
+    output: str = ""
+    """The output that holds the logits `[samples, length, vocabulary]`; `logits`, or else the first, by default."""
+    samples: int = Field(default=0, ge=0)
+    """The first so many samples; 0 for all."""
+    batch: PositiveInt = 1
+    """Samples in one run; a model with a fixed batch size gets its own. A run's logits are held in memory, no more."""
+
+
+@dataclass(frozen=True, slots=True)
+class Blocks:
+    """What was read: the sums of each block of tokens, and the sample that each is of."""
+
+    sums: Sums
+    samples: NDArray[np.int64]
+
+    def by_sequence(self) -> tuple[Sums, str]:
+        """Returns the sums of what is resampled: of each sample, or of each block where there is one sample only."""
+        import numpy as np
+
+        filled = self.sums[:, COUNT] > 0
+        sums, samples = self.sums[filled], self.samples[filled]
+        if len(np.unique(samples)) < 2:
+            return sums, "blocks"
+        together = np.zeros((int(samples.max()) + 1, sums.shape[1]))
+        np.add.at(together, samples, sums)
+        return together[together[:, COUNT] > 0], "sequences"
+
+
+class Perplexity(Metric[PerplexityConfig]):
+    """Perplexity of a causal language model, with the divergence from the baseline and how often both agree.
+
+    `perplexity` is the exponential of the mean negative log-likelihood of a token; `kl` the mean Kullback-Leibler divergence
+    of the candidate's distribution of the next token from the baseline's, in nats; `same_top` the share of positions at
+    which both find the same token the most likely. The last two need no labels and show damage long before the first does
+    (llama.cpp's report on quantized models gives the three). The baseline itself has a divergence of 0 and agrees always.
+
+    Tokens of one text are not independent, so whole sequences are resampled, both models' together; of a single long text
+    its blocks. Details hold the standard errors (delta method for a ratio of sums, Cochran 1977, Sampling Techniques,
+    section 6.4), the number of tokens, and the ratio of both perplexities with its interval.
+
+    Data give `input_ids` (`[samples, length]`, one after the other) and, where samples are padded, `attention_mask`.
+    Positions, an empty past and a mask that data lack are filled in.
+    """
+
+    name = "perplexity"
+    config = PerplexityConfig
+    cost = Cost.DATASET
+    compares = True
+    data = "required"
+
+    def values(self, config: PerplexityConfig) -> tuple[ValueSpec, ...]:
+        """Returns `perplexity` and `kl` (lower is better), `same_top` (higher)."""
+        del config
+        return (
+            ValueSpec("perplexity", "1", "lower"),
+            ValueSpec("kl", "nat", "lower"),
+            ValueSpec("same_top", "1", "higher"),
+        )
+
+    def measure(
+        self, candidate: Artifact, reference: Artifact, config: PerplexityConfig, context: MeasureContext
+    ) -> Mapping[str, Value]:
+        """Reads all text with the candidate, and with the reference unless they are the same artifact.
+
+        Raises:
+            InputError: OL206, no samples, no such output, inputs that cannot be filled in, tokens outside the vocabulary.
+            MeasureError: OL504, logits of another shape than the baseline's, or not finite, or the model cannot be run.
+        """
+        compared = candidate.digest != reference.digest
+        models = [candidate, reference] if compared else [candidate]
+        sums, unit = _read(models, config, context).by_sequence()
+        if len(sums) < FEWEST:
+            few = f"{len(sums)} {unit} are too few to resample: give at least {FEWEST}, or a smaller `length`"
+            return dict.fromkeys((spec.name for spec in self.values(config)), Undefined(few))
+        report: dict[str, Json] = {"tokens": int(sums[:, COUNT].sum()), unit: len(sums)}
+        agreement = (
+            _ratio_value(sums, column, spec, context, report)
+            for column, spec in zip((KL, SAME), self.values(config)[1:], strict=True)
+        )
+        kl, same = agreement if compared else (_of_itself(spec, len(sums)) for spec in self.values(config)[1:])
+        return {"perplexity": _perplexity(sums, compared, context, report), "kl": kl, "same_top": same}
+
+
+def _perplexity(sums: Sums, compared: bool, context: MeasureContext, report: Mapping[str, Json]) -> Value:
+    import numpy as np
+
+    found = bootstrapped(
+        partial(_exp_mean, NLL),
+        {SUMS: _columns(sums, NLL)},
+        {SUMS: _columns(sums, OTHER_NLL)} if compared else {},
+        better="lower",
+        seed=context.seed,
+        level=context.level,
+        undefined="the mean negative log-likelihood is too large for a finite perplexity",
+    )
+    if isinstance(found, Undefined):
+        return found
+    error = _standard_error(sums[:, NLL], sums[:, COUNT])
+    details: dict[str, Json] = {
+        **report,
+        "standard_error": found.value * error,
+        "nll": {"value": float(np.log(found.value)), "standard_error": error},
+    }
+    if compared:
+        gaps = np.stack([sums[:, COUNT], sums[:, NLL] - sums[:, OTHER_NLL]], axis=1)
+        ratio = bootstrapped(
+            partial(_exp_mean, NLL), {SUMS: gaps}, {}, better="lower", seed=context.seed, level=context.level
+        )
+        if isinstance(ratio, Measurement):
+            details["ratio_to_baseline"] = {"value": ratio.value, "low": ratio.low, "high": ratio.high}
+    return replace(found, details=details)
+
+
+def _ratio_value(
+    sums: Sums, column: int, spec: ValueSpec, context: MeasureContext, report: Mapping[str, Json]
+) -> Value:
+    found = bootstrapped(
+        partial(_mean, column),
+        {SUMS: sums},
+        {},
+        better=spec.better,
+        unit=spec.unit,
+        seed=context.seed,
+        level=context.level,
+    )
+    if isinstance(found, Undefined):
+        return found
+    error = _standard_error(sums[:, column], sums[:, COUNT])
+    return replace(found, details={**report, "standard_error": error})
+
+
+def _of_itself(spec: ValueSpec, n: int) -> Measurement:
+    exact = Measurement.exact(1.0 if spec.name == "same_top" else 0.0, spec.unit, spec.better)
+    return replace(exact, n=n)
+
+
+def _columns(sums: Sums, column: int) -> Sums:
+    """Returns counts and one kind of sums; in one order in memory, so that equal numbers add up to equal sums."""
+    import numpy as np
+
+    return np.stack([sums[:, COUNT], sums[:, column]], axis=1)
+
+
+def _mean(column: int, rows: Rows) -> float:
+    sums = rows[SUMS].sum(axis=0)
+    return float(sums[column] / sums[COUNT])
+
+
+def _exp_mean(column: int, rows: Rows) -> float:
+    import numpy as np
+
+    with np.errstate(over="ignore"):
+        return float(np.exp(_mean(column, rows)))
+
+
+def _standard_error(sums: Sums, counts: Sums) -> float:
+    """Returns the standard error of a ratio of sums over independent sequences (Cochran 1977, equation 6.13)."""
+    import numpy as np
+
+    n = len(counts)
+    apart = sums - counts * (sums.sum() / counts.sum())
+    return float(np.sqrt((apart**2).sum() / (n * (n - 1))) / counts.mean())
+
+
+def _read(models: list[Artifact], config: PerplexityConfig, context: MeasureContext) -> Blocks:
+    """Runs the models on every block of text, keeping the sums only."""
+    import numpy as np
+
+    opened = [open_tokens(context, context.open(model)) for model in models]
+    sessions = [session for session, _ in opened]
+    outputs = [_output(session, config) for session in sessions]
+    size = min(batch_size(session, config.batch) for session in sessions)
+    length = min(_length(session, config.length) for session in sessions)
+    total = opened[0][1].count
+    sums, samples, count = [np.empty((0, 5))], [np.empty(0, np.int64)], 0
+    for batch in opened[0][1].batches(size, config.samples):
+        for tokens, mask in _blocks(batch, length):
+            feeds = _padded(tokens, mask, sessions[0])
+            logits = [_logits(*each, feeds) for each in zip(sessions, outputs, strict=True)]
+            _check(tokens, logits, outputs[0])
+            sums.append(sequence_sums(tokens, mask, logits[0], logits[-1]))
+            samples.append(count + np.arange(len(tokens)))
+        count += batch.size
+        context.progress(min(count / max(min(config.samples or total, total), 1), 1.0))
+    if not count:
+        raise fail(InputError, "OL206", "the data hold no samples", hint="give at least one sample")
+    return Blocks(np.concatenate(sums), np.concatenate(samples))
+
+
+def _output(session: Session, config: PerplexityConfig) -> str:
+    names = [info.name for info in session.outputs]
+    if config.output and config.output not in names:
+        claim = f"the model has no output {config.output!r}"
+        raise fail(InputError, "OL206", claim, path="output", hint=nearest(config.output, names))
+    return config.output or (LOGITS if LOGITS in names else names[0])
+
+
+def _length(session: CausalSession, wanted: int) -> int:
+    """Returns the length that the model fixes for its tokens, or else the one wanted."""
+    shapes = [info.shape for info in session.inputs if info.name == TOKENS]
+    return next((size for shape in shapes for size in shape[1:2] if isinstance(size, int)), wanted)
+
+
+def _blocks(batch: Batch, length: int) -> Iterator[tuple[Array, Array]]:
+    import numpy as np
+
+    tokens = batch.feeds[TOKENS]
+    if tokens.ndim != 2:
+        claim = f"{TOKENS} has the shape {list(tokens.shape)} where [samples, length] is needed"
+        raise fail(InputError, "OL206", claim, hint="give each sample a sequence of tokens")
+    mask = np.asarray(batch.feeds.get(MASK, np.ones_like(tokens)))
+    for start in range(0, tokens.shape[1] - 1, length):
+        yield tokens[:, start : start + length], mask[:, start : start + length]
+
+
+def _padded(tokens: Array, mask: Array, session: CausalSession) -> dict[str, Array]:
+    """Returns feeds; a last block that is shorter than what the model fixes is filled up on the right, which no token sees."""
+    import numpy as np
+
+    missing = _length(session, tokens.shape[1]) - tokens.shape[1]
+    return {name: np.pad(each, ((0, 0), (0, missing))) for name, each in ((TOKENS, tokens), (MASK, mask))}
+
+
+def _logits(session: CausalSession, output: str, feeds: Mapping[str, Array]) -> Array:
+    return finite(session.run(feeds, [output])[output], output)
+
+
+def _check(tokens: Array, logits: list[Array], output: str) -> None:
+    import numpy as np
+
+    shape = logits[0].shape
+    if len(shape) != 3 or shape[0] != len(tokens) or shape[1] < tokens.shape[1]:
+        claim = f"the output {output!r} has the shape {list(shape)} for tokens {list(tokens.shape)}"
+        hint = (
+            "name the output of logits [samples, length, vocabulary]; a model that gives the last one's only has none"
+        )
+        raise fail(InputError, "OL206", claim, path="output", hint=hint)
+    if logits[-1].shape != shape:
+        claim = f"the logits have the shape {list(shape)} where the baseline's have {list(logits[-1].shape)}"
+        raise fail(MeasureError, "OL504", claim)
+    largest = int(np.asarray(tokens).max(initial=0))
+    if largest >= shape[2]:
+        claim = f"the token {largest} is outside the model's vocabulary of {shape[2]}"
+        raise fail(InputError, "OL206", claim, hint="use the tokenizer that the model was trained with")
