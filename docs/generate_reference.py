@@ -29,6 +29,7 @@ from olivelike.contracts.metric import AnyMetric
 from olivelike.contracts.passes import AnyPass
 from olivelike.digest import JsonObject
 from olivelike.errors import CODES
+from olivelike.plan.catalog import usual_values
 from olivelike.plan.json_schema import workflow_schema
 from olivelike.registry import Registry
 from olivelike.workflow.schema import DataSection, MetricSection, ModelSection
@@ -181,9 +182,9 @@ def _pass_section(name: str, kind: type[AnyPass], level: str = "##") -> str:
 
 
 def _metric_section(name: str, kind: type[AnyMetric]) -> str:
-    values = [f"`{v.name}` (in {_unit(v.unit)}, {v.better} is better)" for v in kind().values(kind.config())]
+    values = [f"`{v.name}` (in {_unit(v.unit)}, {v.better} is better)" for v in usual_values(kind)]
     data = {"required": "Needs data", "optional": "Takes data", "none": "Takes no data"}[kind.data]
-    facts = f"Gives {', '.join(values)}. {data}{', with labels' if kind.needs_labels else ''}."
+    facts = f"Gives {', '.join(values) or 'what its parameters name'}. {data}{', with labels' if kind.needs_labels else ''}."
     return _joined([f"## `{name}`", _prose(inspect.getdoc(kind)), facts, _parameters(kind.config)]).rstrip()
 
 

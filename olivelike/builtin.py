@@ -9,6 +9,7 @@ PLUGIN = Plugin(
         "accuracy": "olivelike.evaluate.quality.accuracy:Accuracy",
         "latency": "olivelike.evaluate.timing.latency:Latency",
         "parity": "olivelike.evaluate.quality.parity:Parity",
+        "server": "olivelike.evaluate.timing.server:Server",
         "size": "olivelike.evaluate.resources.size:Size",
         "throughput": "olivelike.evaluate.timing.throughput:Throughput",
     },

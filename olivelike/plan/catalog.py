@@ -13,6 +13,7 @@ from typing import Literal, TypeAlias, cast
 
 from pydantic import BaseModel
 
+from olivelike.contracts.metric import AnyMetric, ValueSpec
 from olivelike.digest import JsonObject
 from olivelike.plan.type_text import type_text
 from olivelike.registry import Registry
@@ -72,9 +73,20 @@ def describe(registry: Registry, kind: CatalogKind, name: str) -> Description:
             facts["auxiliary"] = "run for the passes that need it; not a step of its own"
         return Description(name, inspect.getdoc(found) or "", tuple(parameters(found.config)), facts)
     metric = registry.metric_named(name)
-    values = ", ".join(f"{v.name} ({v.unit}, {v.better} is better)" for v in metric().values(metric.config()))
-    facts = {"gives": values, "data": metric.data, "labels": "needed" if metric.needs_labels else "not needed"}
+    values = ", ".join(f"{v.name} ({v.unit}, {v.better} is better)" for v in usual_values(metric))
+    facts = {
+        "gives": values or "what its parameters name",
+        "data": metric.data,
+        "labels": "needed" if metric.needs_labels else "not needed",
+    }
     return Description(name, inspect.getdoc(metric) or "", tuple(parameters(metric.config)), facts)
+
+
+def usual_values(metric: type[AnyMetric]) -> tuple[ValueSpec, ...]:
+    """Returns what a metric gives with its default configuration; nothing where a parameter is required."""
+    if any(field.is_required() for field in metric.config.model_fields.values()):
+        return ()
+    return metric().values(metric.config())
 
 
 def parameters(config: type[BaseModel]) -> Iterator[Parameter]:

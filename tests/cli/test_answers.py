@@ -217,6 +217,7 @@ def test_passes_and_metrics_are_listed_and_described(command: Command) -> None:
     described = command("passes", "static_quant").out
     assert "per_channel: true or false" in described
     assert "top" in command("metrics", "accuracy").out
+    assert "what its parameters name" in command("metrics", "server").out
     assert {"latency", "size"} <= set(json.loads(command("metrics", "--json").out))
     ended = command("passes", "static_kwant")
     assert (ended.code, "did you mean static_quant?" in ended.err) == (2, True)

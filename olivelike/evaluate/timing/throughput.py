@@ -26,7 +26,10 @@ class ThroughputConfig(TimingConfig):
 
 
 class Throughput(Metric[ThroughputConfig]):
-    """Samples per second, one batch after the other from a single caller.
+    """Samples per second, offline: as many as possible, one batch right after the other from a single caller.
+
+    How long a sample waits for its answer does not count here (the scenario `offline` of MLPerf Inference); `latency` is
+    for that, and `server` for requests that come when they like.
 
     The value is the batch over the median time of a run: now and then something else takes the processor for a while, which
     says nothing about the model and would decide over a mean. Candidate and baseline take turns, and the ratio is the
