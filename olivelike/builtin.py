@@ -7,6 +7,7 @@ from olivelike.contracts.plugin import Plugin
 PLUGIN = Plugin(
     metrics={
         "accuracy": "olivelike.evaluate.quality.accuracy:Accuracy",
+        "generation": "olivelike.evaluate.timing.generation:Generation",
         "latency": "olivelike.evaluate.timing.latency:Latency",
         "parity": "olivelike.evaluate.quality.parity:Parity",
         "server": "olivelike.evaluate.timing.server:Server",

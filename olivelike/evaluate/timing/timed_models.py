@@ -134,19 +134,22 @@ def feeds_of(session: Session, config: TimingConfig, context: MeasureContext) ->
 
 
 def opener(model: Artifact, feeds: Mapping[str, Array], context: MeasureContext) -> Opener:
-    """Returns what loads a model anew.
-
-    The runtime's idle threads spin for a while after a run, waiting for the next; the threads of one session would take
-    the processor from the other's (two threads on two cores: a run took 46 % longer). So spinning stops with each run,
-    unless the target or the model's own options say otherwise.
-    """
-    session = {**SPINNING_STOPS, **model.manifest.session}
-    quiet = replace(model, manifest=replace(model.manifest, session=session))
+    """Returns what loads a model anew, to be run on some feeds."""
 
     def load() -> Runner:
-        return partial(context.open(quiet).time, feeds)
+        return partial(context.open(without_spinning(model)).time, feeds)
 
     return load
+
+
+def without_spinning(model: Artifact) -> Artifact:
+    """Returns a model whose idle threads stop spinning with each run, unless its own options say otherwise.
+
+    The runtime's idle threads spin for a while after a run, waiting for the next; the threads of one session would take
+    the processor from the other's (two threads on two cores: a run took 46 % longer). The target may set it differently too.
+    """
+    session = {**SPINNING_STOPS, **model.manifest.session}
+    return replace(model, manifest=replace(model.manifest, session=session))
 
 
 def _compared(timings: Timings, feeds: Mapping[str, Array], itself: bool) -> Compared:
