@@ -19,13 +19,12 @@ from olivelike.evaluate.machine.pinning import pinned
 from olivelike.evaluate.statistics.blocks import FEWEST_BLOCKS, blocked_median_ratio, blocked_ratio
 from olivelike.evaluate.timing.decision import Decision, is_sharp
 from olivelike.evaluate.timing.latency import ValueName, latencies, runs_needed
-from olivelike.evaluate.timing.serving import Plan, Serving, Stream, serve_in_turns
+from olivelike.evaluate.timing.serving import LEADING, Plan, Serving, Stream, serve_in_turns
 from olivelike.evaluate.timing.timed_models import Compared, TimingConfig, feeds_of, interval_json, opener
 
 if TYPE_CHECKING:
     from olivelike.contracts.data import Array
 
-LEADING = 0.25
 FEWEST_IN_BLOCK, MOST_IN_BLOCK = 8, 2_000
 
 
@@ -35,7 +34,8 @@ class ServerConfig(TimingConfig):
     seconds: float = Field(default=20.0, ge=0)
     """How long to go on at most to know the ratio to the baseline to half a percent; it also settles how long a block is."""
     longest: float = Field(default=120.0, ge=0)
-    """How long to go on at most while a constraint is undecided, or a percentile asked for has too few requests."""
+    """How long to go on at most while a constraint is undecided, a percentile asked for has too few requests, or the queue
+    takes long to settle."""
     rate: float = Field(gt=0, allow_inf_nan=False)
     """Requests per second, on average."""
     values: tuple[ValueName, ...] = Field(default=("p50", "mean", "p90"), min_length=1)
@@ -56,8 +56,9 @@ class Server(Metric[ServerConfig]):
     Percentiles take as many requests as in `latency`: p90 takes 44, p99 takes 459.
 
     A model that cannot keep up has no latency: its queue, and with it every number, would grow as long as one looks. Nor is
-    one given above 95 % busy, where the queue does not settle while a block lasts. Where that is so of the baseline alone,
-    the candidate's values stand without a comparison.
+    one given where it is so busy that its queue does not settle while a block lasts: at 90 % that takes some 340 requests
+    (`serving.settling`), for which blocks are made longer as far as `longest` allows. Where that is so of the baseline
+    alone, the candidate's values stand without a comparison.
     """
 
     name = "server"
@@ -119,14 +120,16 @@ def serve_models(
 def plan_of(config: ServerConfig) -> Plan:
     """Returns what a block is: so many requests that eight pairs of blocks last `seconds`, or give every percentile.
 
-    >>> plan_of(ServerConfig(rate=100, seconds=20, values=("p50",)))
-    Plan(rate=100.0, counted=100, leading=25, warm_ups=50)
+    They may become so many that eight pairs of blocks last `longest`.
+
+    >>> plan_of(ServerConfig(rate=100, seconds=20, longest=120, values=("p50",)))
+    Plan(rate=100.0, counted=100, most=600, warm_ups=50)
     """
     fewest = max(runs_needed(name) for name in config.values)
-    in_time = config.rate * config.seconds / (2 * FEWEST_BLOCKS) / (1 + LEADING)
-    wanted = math.ceil(max(fewest / FEWEST_BLOCKS, in_time))
+    each_second = config.rate / (2 * FEWEST_BLOCKS) / (1 + LEADING)
+    wanted = math.ceil(max(fewest / FEWEST_BLOCKS, each_second * config.seconds))
     counted = min(max(wanted, FEWEST_IN_BLOCK), MOST_IN_BLOCK)
-    return Plan(config.rate, counted, math.ceil(LEADING * counted), config.warmup)
+    return Plan(config.rate, counted, max(counted, math.ceil(each_second * config.longest)), config.warmup)
 
 
 def _values(
@@ -164,6 +167,7 @@ def _details(serving: Serving, feeds: Mapping[str, Array]) -> JsonObject:
     return {
         "shapes": {name: list(array.shape) for name, array in feeds.items()},
         "rate": stream.plan.rate,
+        "requests_in_block": stream.plan.counted,
         "offered_per_second": round(everything / sum(block.arrivals[-1] for block in blocks), 3),
         "served_per_second": round(everything / took, 3),
         "could_serve_per_second": round(stream.load.serves, 3),

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import random
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field, replace
 from statistics import fmean
 from time import perf_counter, sleep
 
@@ -16,8 +17,9 @@ from olivelike.evaluate.timing.warm_up import Runner, warm_up
 
 MOST_GIVEN_UP = 2
 """So many blocks given up are no accident."""
-MOST_BUSY = 0.95
-"""A queue that is busier takes thousands of requests to settle: its latency would tell how long a block lasts."""
+ROOM = 2
+"""Blocks are planned to be so many times as long as a queue takes to settle, because how busy it will be is a guess then."""
+LEADING = 0.25
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,14 +29,25 @@ class Plan:
     Attributes:
         rate: arrivals per second.
         counted: requests whose latency is kept.
-        leading: requests before them, which fill the queue and the caches.
+        most: as many as that may become where the queue takes longer to settle.
         warm_ups: the most untimed runs of each model when it has been loaded.
     """
 
     rate: float
     counted: int
-    leading: int
+    most: int
     warm_ups: int
+
+    @property
+    def leading(self) -> int:
+        """Requests before those that count, which fill the queue and the caches."""
+        return math.ceil(LEADING * self.counted)
+
+    def fitted(self, seconds: Iterable[float]) -> Plan:
+        """Returns a plan with blocks long enough for the queues of servers that take so many seconds for a request."""
+        wanted = [ROOM * settling(self.rate * each) for each in seconds if self.rate * each < 1]
+        longest = max((math.ceil(each) for each in wanted if each <= self.most), default=0)
+        return replace(self, counted=max(self.counted, longest))
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,26 +58,51 @@ class Load:
         rate: arrivals per second.
         serves: requests per second that it can deal with, one after the other.
         given_up: whether its queue grew so long that serving was given up.
+        block: requests of a block that count.
     """
 
     rate: float
     serves: float
     given_up: bool
+    block: int
 
     @property
     def keeps_up(self) -> bool:
         """Whether its queue settles while a block lasts."""
-        return not self.given_up and self.rate <= MOST_BUSY * self.serves
+        busy = self.rate / self.serves
+        return not self.given_up and busy < 1 and settling(busy) <= self.block
 
     @property
     def reason(self) -> str:
         """Why there is no latency that would be the model's own."""
-        if self.given_up or self.rate >= self.serves:
-            return f"cannot keep up with {self.rate:g}/s: serves about {self.serves:.3g}/s"
         busy = self.rate / self.serves
-        return (
-            f"barely keeps up with {self.rate:g}/s: at {busy:.0%} busy, its queue does not settle while a block lasts"
+        if self.given_up or busy >= 1:
+            return f"cannot keep up with {self.rate:g}/s: serves about {_rounded(self.serves, 3)}/s"
+        requests = (
+            f"about {_rounded(settling(busy), 2)} requests to settle, and a block has {self.block}; raise `longest`"
         )
+        return f"barely keeps up with {self.rate:g}/s: {busy:.1%} busy, its queue takes {requests}"
+
+
+def _rounded(number: float, digits: int) -> str:
+    return f"{float(f'{number:.{digits}g}'):g}"
+
+
+def settling(busy: float) -> float:
+    """Returns about how many requests it takes until a queue that was empty is as long as it usually is.
+
+    The relaxation time of an M/M/1 queue, in requests (Cohen, The Single Server Queue, 1982). With constant times
+    of service half of it would do: blocks as long as this, their first fifth left out, give a mean latency that is less
+    than 5 % low (simulated at 50 to 95 % busy); with exponential ones, less than 10 %.
+
+    Args:
+        busy: the share of time that the server is busy, below 1.
+
+    Example:
+        >>> [round(settling(busy)) for busy in (0.5, 0.7, 0.9)]
+        [6, 26, 342]
+    """
+    return busy / (1 - math.sqrt(busy)) ** 2
 
 
 @dataclass
@@ -90,7 +128,7 @@ class Stream:
         """How busy it is."""
         blocks = self.given_up if self.is_given_up else self.blocks
         seconds = fmean(each for block in blocks for each in block.services)
-        return Load(self.plan.rate, 1 / seconds, self.is_given_up)
+        return Load(self.plan.rate, 1 / seconds, self.is_given_up, self.plan.counted)
 
 
 @dataclass
@@ -119,7 +157,8 @@ def serve_in_turns(
 ) -> Serving:
     """Serves the same arrivals with two models in turns, in random order; each pair of blocks has arrivals of its own.
 
-    Every block begins with an empty queue; its leading requests do not count. Models are loaded anew as
+    Every block begins with an empty queue; its leading requests do not count. Blocks are made longer than planned where the
+    queue would not settle otherwise, judged by the first warm-up. Models are loaded anew as
     `loading.Loader` says. A block whose queue grows beyond all patience is given up together with its partner; after two
     of them the model is given up: the candidate's ends the serving, without the reference the candidate goes on alone.
 
@@ -146,6 +185,9 @@ def serve_in_turns(
             begin = clock()
             warm = warm_up(models.loaded, plan.warm_ups, BLOCK_SECONDS, clock, fresh=fresh)
             require_a_moving_clock([warm.seconds])  # before waiting on it for an arrival
+            if models.openings == 1 and fresh:
+                fitted = plan.fitted(warm.each)
+                serving = Serving(Stream(fitted), Stream(fitted))
             _serve_block(serving, models.loaded, source, clock, pause)
             running += clock() - begin
             serving.openings, serving.seconds = models.openings, models.seconds + running
