@@ -45,9 +45,9 @@ class Plan:
 
     def fitted(self, seconds: Iterable[float]) -> Plan:
         """Returns a plan with blocks long enough for the queues of servers that take so many seconds for a request."""
-        wanted = [ROOM * settling(self.rate * each) for each in seconds if self.rate * each < 1]
-        longest = max((math.ceil(each) for each in wanted if each <= self.most), default=0)
-        return replace(self, counted=max(self.counted, longest))
+        needed = [settling(self.rate * each) for each in seconds if self.rate * each < 1]
+        within = [math.ceil(min(ROOM * each, self.most)) for each in needed if each <= self.most]
+        return replace(self, counted=max([self.counted, *within]))
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,9 +158,9 @@ def serve_in_turns(
     """Serves the same arrivals with two models in turns, in random order; each pair of blocks has arrivals of its own.
 
     Every block begins with an empty queue; its leading requests do not count. Blocks are made longer than planned where the
-    queue would not settle otherwise, judged by the first warm-up. Models are loaded anew as
-    `loading.Loader` says. A block whose queue grows beyond all patience is given up together with its partner; after two
-    of them the model is given up: the candidate's ends the serving, without the reference the candidate goes on alone.
+    queue would not settle otherwise, judged by the first warm-up. Models are loaded anew as `loading.Loader` says. A block
+    whose queue grows beyond all patience is given up together with its partner; after two of them the model is given up:
+    the candidate's ends the serving, without the reference the candidate goes on alone.
 
     Args:
         openers: of the candidate and of the reference.

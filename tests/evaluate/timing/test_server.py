@@ -21,7 +21,7 @@ from olivelike.errors import InputError, MeasureError
 from olivelike.evaluate.timing import arrivals
 from olivelike.evaluate.timing.arrivals import poisson_arrivals, serve
 from olivelike.evaluate.timing.server import Server, ServerConfig, plan_of, serve_models
-from olivelike.evaluate.timing.serving import LEADING, settling
+from olivelike.evaluate.timing.serving import LEADING, Plan, settling
 from olivelike.testing.measure_context import MemoryContext
 from olivelike.testing.metric_contract import MetricContract
 from tests.evaluate.scripted_times import ScriptedContext, named
@@ -148,6 +148,21 @@ def test_blocks_are_made_so_long_that_the_queue_settles() -> None:
     found = measured(served(longer, cycle([1.0]), cycle([0.5]))["mean"])
     assert found.details["requests_in_block"] == 684, "twice 342"
     assert found.value / 1e3 == pytest.approx(1 + 0.9 / 0.2, rel=0.25), "5,472 requests, and 2 % low"
+
+
+@pytest.mark.parametrize(
+    ("most", "seconds", "counted"),
+    [
+        (10_000, (0.9, 0.5), 684),
+        (400, (0.9, 0.5), 400),
+        (300, (0.9, 0.5), 12),
+        (300, (1.5, 1.0), 8),
+    ],
+    ids=["twice what it takes", "as long as may be", "the other one's", "none that would do"],
+)
+def test_a_block_grows_for_the_queues_that_fit_into_it(most: int, seconds: tuple[float, ...], counted: int) -> None:
+    """At 90 % busy a queue takes 342 requests to settle, at 50 % 5.8; a server that cannot keep up asks for nothing."""
+    assert Plan(rate=1, counted=8, most=most, warm_ups=2).fitted(seconds).counted == counted
 
 
 @pytest.mark.parametrize("busy", [0.7, 0.85])
