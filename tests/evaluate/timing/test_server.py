@@ -27,7 +27,7 @@ from olivelike.testing.metric_contract import MetricContract
 from tests.evaluate.scripted_times import ScriptedContext, named
 from tests.evaluate.tiny_models import classifier
 
-SHORT = ServerConfig(rate=400, values=("p50", "mean"), seconds=0, longest=0, warmup=2)
+SHORT = ServerConfig(rate=100, values=("p50", "mean"), seconds=0, longest=0, warmup=2)
 SLOWLY = ServerConfig(rate=1, values=("mean",), seconds=0, longest=0, warmup=2)
 """One request per second, eight in each of eight blocks."""
 
