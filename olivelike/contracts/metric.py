@@ -104,6 +104,10 @@ class MeasureContext(Protocol):
     def seconds_left(self) -> float:
         """How much of the search's time is left; infinite where it has no limit."""
 
+    @property
+    def has_data(self) -> bool:
+        """Whether the metric has a data entry; without one, `data` gives random values."""
+
     def open(self, artifact: Artifact) -> Session:
         """Loads a model on the target.
 

@@ -102,6 +102,11 @@ class MeasureDesk:
         """How much of the search's time is left."""
         return max(self._goals.seconds - (monotonic() - self.begun), 0.0)
 
+    @property
+    def has_data(self) -> bool:
+        """Whether the metric has a data entry."""
+        return bool(self.task.data)
+
     def prospect(self, values: Mapping[str, Measurement]) -> Prospect:
         """Returns what some of the metric's values mean for the candidate."""
         return self._goals.prospect({f"{self.task.name}.{name}": found for name, found in values.items()})

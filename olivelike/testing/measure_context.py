@@ -94,6 +94,11 @@ class MemoryContext:
     level: float = 0.95
     seconds_left: float = inf
 
+    @property
+    def has_data(self) -> bool:
+        """Whether there are columns."""
+        return bool(self.columns)
+
     def open(self, artifact: Artifact) -> Session:
         """Loads a model on the target."""
         self.opened.append(artifact.digest)

@@ -45,11 +45,12 @@ class ScriptedContext:
     held_against: Callable[[Mapping[str, Measurement]], Prospect] = lambda values: Prospect.CLEAR
     seconds_left: float = float("inf")
     level: float = 0.95
+    has_data: bool = False
 
     def prospect(self, values: Mapping[str, Measurement]) -> Prospect:
         return self.held_against(values)
 
-    def open(self, artifact: Artifact) -> ScriptedSession:
+    def open(self, artifact: Artifact) -> Session:
         self.manifests.append(artifact.manifest)
         return ScriptedSession(self.seconds[artifact.digest])
 

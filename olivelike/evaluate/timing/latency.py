@@ -57,6 +57,8 @@ class LatencyConfig(TimingConfig):
 class Latency(Metric[LatencyConfig]):
     """Milliseconds for one run at a fixed batch size: percentiles and the mean.
 
+    A single stream: the next run begins when the one before has ended, of one sample (`batch: 1`) or of a batch.
+
     Candidate and baseline take turns in one process (`paired_timing.take_turns`), and each value carries its ratio to the
     baseline beside its own interval: of `p50` the median of the ratios of neighbouring runs, of the others the ratio of the
     two. The interval of a ratio is much narrower than the two intervals apart, because most of what disturbs a machine

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gc
 import random
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from time import perf_counter
@@ -12,6 +12,7 @@ from typing import TypeAlias
 
 from olivelike.errors import MeasureError, fail
 from olivelike.evaluate.statistics.blocks import FEWEST_BLOCKS
+from olivelike.evaluate.timing.loading import Loader
 from olivelike.evaluate.timing.warm_up import Runner, warm_up
 
 Opener: TypeAlias = Callable[[], Runner]
@@ -20,7 +21,6 @@ Opener: TypeAlias = Callable[[], Runner]
 BLOCK_SECONDS = 0.06
 FEWEST_IN_BLOCK = 2
 MOST_IN_BLOCK = 2_000
-FEWEST_OPENINGS = 3
 SHORT_RUN = 0.005
 
 
@@ -64,9 +64,7 @@ def take_turns(
     Every round runs each model once, in random order. Where runs are shorter than 5 ms, a timed run follows an untimed one
     of the same model: otherwise it would be timed on caches that the other model has just filled, which made a model of
     0.08 ms look 5 % slower than it is alone. Models are loaded anew for each block as long as that costs at most twice the
-    time spent running, and three times in any case, because where a model's weights happen to lie in memory changes its
-    speed from one load to the next (Curtsinger & Berger, STABILIZER, 2013): the blocks' disagreement shows it. Which model
-    is loaded first changes from load to load: an int8 model beside its own copy was 0.4 % slower whenever it came first.
+    time spent running, and three times in any case (`loading.Loader`).
 
     Args:
         openers: one for each model; a model that is compared with itself is given twice.
@@ -78,8 +76,8 @@ def take_turns(
     Raises:
         MeasureError: OL504, the clock does not move.
     """
-    course = _Course(openers, warm_ups, random.Random(seed), clock)
-    with _collector_paused():
+    course = _Course(Loader(openers, clock), warm_ups, random.Random(seed), clock)
+    with collector_paused():
         while True:
             timings = course.block()
             if timings.blocks >= FEWEST_BLOCKS and enough(timings):
@@ -90,58 +88,57 @@ def take_turns(
 class _Course:
     """The state of one measurement: the loaded models, the blocks so far, and how the time was spent."""
 
-    openers: Sequence[Opener]
+    models: Loader[Runner]
     most_warm_ups: int
     order: random.Random
     clock: Callable[[], float]
-    runners: tuple[Runner, ...] = ()
-    openings: int = 0
-    opening_seconds: float = 0.0
     running_seconds: float = 0.0
     warm_ups: list[int] = field(default_factory=list)
     blocks: list[tuple[tuple[float, ...], ...]] = field(default_factory=list)
 
     def block(self) -> Timings:
         """Runs one block and returns all of them."""
-        fresh = self.openings < FEWEST_OPENINGS or self.opening_seconds <= 2 * self.running_seconds
+        fresh = self.models.is_due(self.running_seconds)
         if fresh:
-            self._open()
+            self.models.load()
         begin = self.clock()
-        warm = warm_up(self.runners, self.most_warm_ups, BLOCK_SECONDS, self.clock, fresh=fresh)
+        warm = warm_up(self.models.loaded, self.most_warm_ups, BLOCK_SECONDS, self.clock, fresh=fresh)
         self.warm_ups.append(warm.runs)
         times = self._timed_rounds(settle=warm.seconds < SHORT_RUN)
         self.running_seconds += self.clock() - begin
-        if any(seconds <= 0 for stream in times for seconds in stream):
-            claim = "the clock does not move: a run took no time at all"
-            raise fail(MeasureError, "OL504", claim, hint="time a larger batch, or another machine")
+        require_a_moving_clock(seconds for stream in times for seconds in stream)
         self.blocks.append(times)
         streams = tuple(zip(*self.blocks, strict=True))
-        return Timings(streams, self.openings, tuple(self.warm_ups), self.opening_seconds + self.running_seconds)
-
-    def _open(self) -> None:
-        begin = self.clock()
-        self.runners = ()  # two loads of a large model need not fit into memory at once
-        indices = range(len(self.openers))
-        loaded = {index: self.openers[index]() for index in (indices if self.openings % 2 else reversed(indices))}
-        self.runners = tuple(loaded[index] for index in indices)
-        self.opening_seconds += self.clock() - begin
-        self.openings += 1
+        seconds = self.models.seconds + self.running_seconds
+        return Timings(streams, self.models.openings, tuple(self.warm_ups), seconds)
 
     def _timed_rounds(self, *, settle: bool) -> tuple[tuple[float, ...], ...]:
-        times: tuple[list[float], ...] = tuple([] for _ in self.runners)
-        indices = list(range(len(self.runners)))
+        runners = self.models.loaded
+        times: tuple[list[float], ...] = tuple([] for _ in runners)
+        indices = list(range(len(runners)))
         end = self.clock() + BLOCK_SECONDS
         while len(times[0]) < FEWEST_IN_BLOCK or (self.clock() < end and len(times[0]) < MOST_IN_BLOCK):
             self.order.shuffle(indices)
             for index in indices:
                 if settle:
-                    self.runners[index]()
-                times[index].append(self.runners[index]())
+                    runners[index]()
+                times[index].append(runners[index]())
         return tuple(map(tuple, times))
 
 
+def require_a_moving_clock(times: Iterable[float]) -> None:
+    """Checks that every run took some time.
+
+    Raises:
+        MeasureError: OL504, the clock does not move.
+    """
+    if any(seconds <= 0 for seconds in times):
+        claim = "the clock does not move: a run took no time at all"
+        raise fail(MeasureError, "OL504", claim, hint="time a larger batch, or another machine")
+
+
 @contextmanager
-def _collector_paused() -> Iterator[None]:
+def collector_paused() -> Iterator[None]:
     """Keeps Python's garbage collector from running inside a timed run, as `timeit` does."""
     enabled = gc.isenabled()
     gc.disable()

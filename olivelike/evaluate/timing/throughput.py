@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import cast
 
@@ -9,7 +10,7 @@ from pydantic import PositiveInt
 
 from olivelike.contracts.artifact import Artifact
 from olivelike.contracts.metric import Cost, MeasureContext, Metric, ValueSpec
-from olivelike.contracts.outcome import Measurement, Paired, Unpaired, Value
+from olivelike.contracts.outcome import Measurement, Paired, Undefined, Unpaired, Value
 from olivelike.digest import Json
 from olivelike.errors import InputError, fail
 from olivelike.evaluate.statistics.blocks import blocked_median_ratio, blocked_quantile
@@ -26,7 +27,10 @@ class ThroughputConfig(TimingConfig):
 
 
 class Throughput(Metric[ThroughputConfig]):
-    """Samples per second, one batch after the other from a single caller.
+    """Samples per second, offline: as many as possible, one batch right after the other from a single caller.
+
+    How long a sample waits for its answer does not count here (the scenario `offline` of MLPerf Inference); `latency` is
+    for that, and `server` for requests that come when they like.
 
     The value is the batch over the median time of a run: now and then something else takes the processor for a while, which
     says nothing about the model and would decide over a mean. Candidate and baseline take turns, and the ratio is the
@@ -57,7 +61,7 @@ class Throughput(Metric[ThroughputConfig]):
 
         def values(compared: Compared) -> dict[str, Value]:
             _check_batch(compared, config.batch)
-            return {"samples_per_second": _measurement(compared, config.batch, context.level)}
+            return {"samples_per_second": per_second(config.batch, compared, context.level)}
 
         return time_models(candidate, reference, config, context, values)
 
@@ -70,10 +74,13 @@ def _check_batch(compared: Compared, batch: int) -> None:
             raise fail(InputError, "OL206", claim, path="batch", hint="set `batch` to the model's own batch size")
 
 
-def _measurement(compared: Compared, batch: int, level: float) -> Measurement:
+def per_second(amount: float, compared: Compared, level: float) -> Value:
+    """Returns an amount over the median time of a run; candidate over baseline is above 1 for the faster."""
     seconds = blocked_quantile(compared.candidate, 0.5, level)
-    # Reference over candidate, because samples per second are the inverse of seconds.
+    if not all(map(math.isfinite, (seconds.low, seconds.high))):
+        return Undefined(f"{len(compared.candidate)} blocks of runs do not bound the median time of a run")
+    # Reference over candidate, because an amount per second is the inverse of seconds.
     ratio = Paired("ratio", blocked_median_ratio(compared.reference, compared.candidate, level))
-    low, high = batch / seconds.high, batch / seconds.low
     versus = Unpaired() if compared.itself else ratio
-    return Measurement(batch / seconds.value, UNIT, "higher", low, high, compared.runs, versus, compared.details)
+    value, low, high = (amount / end for end in (seconds.value, seconds.high, seconds.low))
+    return Measurement(value, UNIT, "higher", low, high, compared.runs, versus, compared.details)

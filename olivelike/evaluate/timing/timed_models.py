@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
@@ -11,14 +10,15 @@ from typing import TYPE_CHECKING
 from pydantic import Field, NonNegativeInt, PositiveInt
 
 from olivelike.contracts.artifact import Artifact
-from olivelike.contracts.metric import MeasureContext, MetricConfig, Prospect, Session
-from olivelike.contracts.outcome import Interval, Measurement, Value
+from olivelike.contracts.metric import MeasureContext, MetricConfig, Session
+from olivelike.contracts.outcome import Interval, Value
 from olivelike.digest import JsonObject
 from olivelike.errors import InputError, fail
 from olivelike.evaluate.machine.pinning import pinned
 from olivelike.evaluate.sessions.random_feeds import random_feeds
 from olivelike.evaluate.statistics.blocks import Blocks, blocked_median_ratio
 from olivelike.evaluate.statistics.intervals import quantile
+from olivelike.evaluate.timing.decision import Decision, is_sharp
 from olivelike.evaluate.timing.paired_timing import Opener, Timings, take_turns
 from olivelike.evaluate.timing.warm_up import Runner
 
@@ -27,8 +27,6 @@ if TYPE_CHECKING:
 
 SPINNING_STOPS = {"session.force_spinning_stop": "1"}
 OUTLIER = 2.0
-SHARP = math.log(1.005)
-"""A ratio known to half a percent is known well enough: differences below one percent count as none."""
 
 
 class TimingConfig(MetricConfig):
@@ -101,43 +99,31 @@ def time_models(
     """
     itself = candidate.digest == reference.digest
     models = [candidate, reference]
-    feeds = [_feeds(context.open(model), config, context) for model in models]
-    openers = [_opener(model, fed, context) for model, fed in zip(models, feeds, strict=True)]
+    feeds = [feeds_of(context.open(model), config, context) for model in models]
+    openers = [opener(model, fed, context) for model, fed in zip(models, feeds, strict=True)]
     compared = partial(_compared, feeds=feeds[0], itself=itself)
-    out = False
+    decision = Decision(context, config.seconds, config.longest)
 
     def enough(timings: Timings) -> bool:
-        nonlocal out
-        longest = min(config.longest, context.seconds_left)
-        if timings.runs < fewest and timings.seconds < longest:
-            return False
         so_far = compared(timings)
-        measured = {name: value for name, value in values(so_far).items() if isinstance(value, Measurement)}
-        match context.prospect(measured):
-            case Prospect.OUT:
-                out = True
-                return True
-            case Prospect.OPEN if timings.seconds < longest:
-                return False
-        if timings.seconds >= config.seconds:
-            return True
-        return timings.runs >= config.runs and _half_width(so_far) <= SHARP
+
+        def sharp() -> bool:
+            return timings.runs >= config.runs and is_sharp(blocked_median_ratio(so_far.candidate, so_far.reference))
+
+        lacking = timings.runs < fewest
+        return decision.enough(timings.seconds, partial(values, so_far), sharp, lacking=lacking)
 
     with pinned(config.pin):
         timings = take_turns(openers, enough, warm_ups=config.warmup, seed=context.seed)
-    found = values(compared(timings))
-    return {
-        name: replace(value, complete=not out) if isinstance(value, Measurement) else value
-        for name, value in found.items()
-    }
+    return decision.marked(values(compared(timings)))
 
 
-def _half_width(compared: Compared) -> float:
-    ratio = blocked_median_ratio(compared.candidate, compared.reference)
-    return math.log(ratio.high / ratio.low) / 2 if ratio.low > 0 else math.inf
+def feeds_of(session: Session, config: TimingConfig, context: MeasureContext) -> Mapping[str, Array]:
+    """Returns what a model is fed: random values where `dims` are given, otherwise the first batch of the data.
 
-
-def _feeds(session: Session, config: TimingConfig, context: MeasureContext) -> Mapping[str, Array]:
+    Raises:
+        InputError: OL206, fewer samples than one batch, or `dims` that do not fit the model.
+    """
     if config.dims:
         return random_feeds(session.inputs, config.batch, config.dims, context.seed)
     for batch in context.data(session).batches(config.batch, config.batch):
@@ -147,20 +133,23 @@ def _feeds(session: Session, config: TimingConfig, context: MeasureContext) -> M
     raise fail(InputError, "OL206", claim, path="batch", hint="lower `batch` or give more data")
 
 
-def _opener(model: Artifact, feeds: Mapping[str, Array], context: MeasureContext) -> Opener:
-    """Returns what loads a model anew.
-
-    The runtime's idle threads spin for a while after a run, waiting for the next; the threads of one session would take
-    the processor from the other's (two threads on two cores: a run took 46 % longer). So spinning stops with each run,
-    unless the target or the model's own options say otherwise.
-    """
-    session = {**SPINNING_STOPS, **model.manifest.session}
-    quiet = replace(model, manifest=replace(model.manifest, session=session))
+def opener(model: Artifact, feeds: Mapping[str, Array], context: MeasureContext) -> Opener:
+    """Returns what loads a model anew, to be run on some feeds."""
 
     def load() -> Runner:
-        return partial(context.open(quiet).time, feeds)
+        return partial(context.open(without_spinning(model)).time, feeds)
 
     return load
+
+
+def without_spinning(model: Artifact) -> Artifact:
+    """Returns a model whose idle threads stop spinning with each run, unless its own options say otherwise.
+
+    The runtime's idle threads spin for a while after a run, waiting for the next; the threads of one session would take
+    the processor from the other's (two threads on two cores: a run took 46 % longer). The target may set it differently too.
+    """
+    session = {**SPINNING_STOPS, **model.manifest.session}
+    return replace(model, manifest=replace(model.manifest, session=session))
 
 
 def _compared(timings: Timings, feeds: Mapping[str, Array], itself: bool) -> Compared:
@@ -181,9 +170,10 @@ def _details(timings: Timings, feeds: Mapping[str, Array], itself: bool) -> Json
         "block_medians_ms": [round(seconds * 1e3, 6) for seconds in medians],
     }
     if itself:
-        details["against_its_copy"] = _interval_json(blocked_median_ratio(timings.streams[0], timings.streams[1]))
+        details["against_its_copy"] = interval_json(blocked_median_ratio(timings.streams[0], timings.streams[1]))
     return details
 
 
-def _interval_json(interval: Interval) -> JsonObject:
+def interval_json(interval: Interval) -> JsonObject:
+    """Returns a ratio as details hold it."""
     return {"ratio": interval.value, "low": interval.low, "high": interval.high}

@@ -17,10 +17,17 @@ FEWEST = 2
 
 @dataclass(frozen=True, slots=True)
 class WarmUp:
-    """How models were warmed up: runs of each, and the median seconds of the last of them."""
+    """How models were warmed up.
+
+    Attributes:
+        runs: of each.
+        seconds: the median of the last of them.
+        each: the same of each model by itself.
+    """
 
     runs: int
     seconds: float
+    each: tuple[float, ...]
 
 
 def warm_up(runners: Sequence[Runner], most: int, seconds: float, clock: Callable[[], float], *, fresh: bool) -> WarmUp:
@@ -44,7 +51,8 @@ def warm_up(runners: Sequence[Runner], most: int, seconds: float, clock: Callabl
         count = len(times[0])
         over = count >= most or clock() - begin > seconds
         if count >= min(FEWEST, most) and (over or not fresh or not any(map(_falls, times))):
-            return WarmUp(count, median(run for seen in times for run in seen[-WINDOW:]))
+            last = [seen[-WINDOW:] for seen in times]
+            return WarmUp(count, median(run for seen in last for run in seen), tuple(map(median, last)))
 
 
 def _falls(seen: Sequence[float]) -> bool:

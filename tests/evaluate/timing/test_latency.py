@@ -123,6 +123,16 @@ def test_a_percentile_that_the_runs_cannot_certify_is_not_given() -> None:
     assert measured["p99"].reason.startswith("p99 takes 459 timed runs, and ")
 
 
+@pytest.mark.usefixtures("few_runs")
+def test_timing_goes_on_until_a_percentile_has_both_ends() -> None:
+    """459 runs certify p99; an interval of it that is valid at any time takes some more."""
+    context = ScriptedContext({"a": cycle([0.01]), "b": cycle([0.01])})
+    config = LatencyConfig(values=("p99",), seconds=0, longest=60, warmup=2)
+    measured = Latency().measure(named("a"), named("b"), config, context)["p99"]
+    assert isinstance(measured, Measurement)
+    assert measured.n > 459
+
+
 def test_more_runs_are_made_for_a_percentile_while_there_is_time(tmp_path: Path) -> None:
     model = classifier(tmp_path)
     config = LatencyConfig(values=("p50", "p99"), seconds=0, longest=60, warmup=2)
