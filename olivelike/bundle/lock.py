@@ -85,6 +85,8 @@ def read_lock(path: Path) -> Lock:
     """
     try:
         value = cast("JsonObject", json.loads(path.read_text(encoding="utf-8")))
+        for key in SHAPES:  # what is missing is said before what is of the wrong shape
+            value[key]
         for key, kind in SHAPES.items():
             if not isinstance(value[key], kind):
                 raise TypeError(f"{key} is {type(value[key]).__name__}")

@@ -150,6 +150,8 @@ class Metric(ABC, Generic[MetricT]):
     """`required`, `optional` or `none`."""
     needs_labels: ClassVar[bool] = False
     kinds: ClassVar[frozenset[str]] = frozenset({"onnx"})
+    completes_feeds: ClassVar[bool] = False
+    """Whether it makes up inputs that its data do not feed (the empty past of a language model)."""
     tools: ClassVar[tuple[str, ...]] = ()
     """Distributions whose installed version is part of the key (`scikit-learn`)."""
 

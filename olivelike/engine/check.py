@@ -135,7 +135,7 @@ def _read_by_like_models(plan: Plan) -> Iterator[str]:
     The baseline does where it is the input; so does every pass before which nothing but lossless passes run.
     """
     if not plan.space.tree or (plan.chooses and plan.baseline == INPUT):
-        yield from (metric.data for metric in plan.metrics if metric.data)
+        yield from (metric.data for metric in plan.metrics if metric.data and not metric.metric.completes_feeds)
     yield from _read_by_passes(plan, plan.space.tree)[0]
 
 

@@ -77,7 +77,7 @@ def test_a_drop_that_float_does_not_cure_is_exit_3(command: Command, pair_of_mod
 MISTAKES = {
     "the same model twice": (("base.onnx", "base.onnx", *GIVEN), "OL115", "name the quantized model second"),
     "a missing model": (("bsae.onnx", "bad.onnx", *GIVEN), "OL201", "bsae.onnx"),
-    "an input that is no pair": (("base.onnx", "bad.onnx", "--data", "data.npz", "--input", "x"), "OL115", "INPUT=COLUMN"),
+    "an input that is no pair": (("base.onnx", "bad.onnx", "--data", "data.npz", "--input", "x"), "OL115", "NAME=COLUMN"),
     "an input that there is not": (("base.onnx", "bad.onnx", "--data", "data.npz", "--input", "y=features"), "OL206", "y"),
     "a written file that is a model of the two": (("base.onnx", "bad.onnx", *GIVEN, "-o", "bad.onnx"), "OL115", "new file"),
     "a written file that is no model": (("base.onnx", "bad.onnx", *GIVEN, "-o", "out"), "OL115", ".onnx"),

@@ -89,6 +89,7 @@ class Perplexity(Metric[PerplexityConfig]):
     config = PerplexityConfig
     cost = Cost.DATASET
     compares = True
+    completes_feeds = True
     data = "required"
 
     def values(self, config: PerplexityConfig) -> tuple[ValueSpec, ...]:

@@ -60,6 +60,7 @@ class Generation(Metric[GenerationConfig]):
     cost = Cost.RUNS
     timed = True
     compares = True
+    completes_feeds = True
     data = "optional"
 
     def values(self, config: GenerationConfig) -> tuple[ValueSpec, ...]:

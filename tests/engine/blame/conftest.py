@@ -29,9 +29,9 @@ def quantized_fashion(tmp_path_factory: pytest.TempPathFactory) -> Quantized:
     def made(form: str) -> Path:
         path = folder / f"{form}.onnx"
         if not path.exists() and form == "dynamic":
-            apply_pass("dynamic_quant", FASHION, path, [], "", settings)
+            apply_pass("dynamic_quant", FASHION, path, [], DataOption(), settings)
         elif not path.exists():
-            data = str(QUICKSTART / "calibration.npz")
+            data = DataOption(str(QUICKSTART / "calibration.npz"))
             apply_pass("static_quant", FASHION, path, [f"format={form}"], data, settings)
         return path
 
