@@ -13,10 +13,12 @@ def validate(workflow: WorkflowFile, overrides: Overrides = None, json: AsJson =
     from olivelike.cli import render
     from olivelike.engine.check import check_inputs
     from olivelike.engine.opened import open_workflow
+    from olivelike.engine.samples import sample_notes
 
     opened = open_workflow(workflow, overrides or ())
     check_inputs(opened.plan)
-    render.validated(opened.plan, as_json=json)
+    notes = (*opened.plan.notes, *sample_notes(opened.plan))
+    render.validated(replace(opened.plan, notes=notes), as_json=json)
     return 0
 
 
@@ -37,7 +39,7 @@ def plan(
     opened = open_workflow(workflow, overrides or ())
     with desk_for(opened, Settings(cache_dir)) as (desk, prepared):
         found = preview(desk, prepared.source)
-        render.planned(replace(opened.plan, notes=(*opened.plan.notes, *found.notes)), found, as_json=json)
+        render.planned(replace(desk.plan, notes=(*desk.plan.notes, *found.notes)), found, as_json=json)
     return 0
 
 

@@ -47,8 +47,10 @@ class PlainLines:
     def __call__(self, event: Event) -> None:
         """Prints what is worth a line."""
         match event:
-            case RunStarted(workflow=name, total=total):
+            case RunStarted(workflow=name, total=total, notes=notes):
                 self._print(f"{name}: {_at_most(total)}")
+                for note in notes:
+                    self._print(f"note: {note}")
             case TrialEnded():
                 self._print(trial_line(event))
             case StepStarted() | StepEnded() | RunEnded():
@@ -80,7 +82,9 @@ class LiveLine:
         from rich.markup import escape
 
         match event:
-            case RunStarted(workflow=name, total=total):
+            case RunStarted(workflow=name, total=total, notes=notes):
+                for note in notes:
+                    self._console.print(escape(f"note: {note}"))
                 self._status.update(f"{escape(name)}: {_at_most(total)}")
             case StepStarted(trial=trial, name=name):
                 who = "baseline" if trial < 0 else f"trial {trial}"
@@ -111,8 +115,8 @@ class JsonEvents:
 
 def _event_json(event: Event) -> JsonObject:
     match event:
-        case RunStarted(workflow=name, total=total):
-            return {"event": "run_started", "workflow": name, "total": total}
+        case RunStarted(workflow=name, total=total, notes=notes):
+            return {"event": "run_started", "workflow": name, "total": total, "notes": list(notes)}
         case StepStarted(trial=trial, name=name):
             return {"event": "step_started", "trial": trial, "name": name}
         case StepEnded(trial=trial, name=name, how=how, seconds=seconds):

@@ -159,6 +159,11 @@ class Metric(ABC, Generic[MetricT]):
     def values(self, config: MetricT) -> tuple[ValueSpec, ...]:
         """Returns what it gives, the main value first."""
 
+    def shares(self, config: MetricT) -> tuple[str, ...]:
+        """Returns the values that are shares of rightly answered samples: a plan can say how many a drop of one takes."""
+        del config
+        return ()
+
     @abstractmethod
     def measure(
         self, candidate: Artifact, reference: Artifact, config: MetricT, context: MeasureContext

@@ -11,10 +11,11 @@ from olivelike.contracts.report import Report, Trial
 
 @dataclass(frozen=True, slots=True)
 class RunStarted:
-    """The plan is resolved; `total` trials at most are ahead."""
+    """The plan is resolved; `total` trials at most are ahead. `notes` are what the user should know before they begin."""
 
     workflow: str
     total: int
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -35,7 +35,7 @@ def run(desk: Desk, source: Artifact) -> Report:
     """
     start = monotonic()
     desk = replace(desk, deadline=start + desk.plan.search.time_limit)
-    desk.tell(RunStarted(desk.plan.name, expected_trials(desk)))
+    desk.tell(RunStarted(desk.plan.name, expected_trials(desk), desk.plan.notes))
     baseline, trials = Reference(source, Recipe(), Measured(source.digest, {}), False), Trials()
     try:
         baseline = set_baseline(desk, source)

@@ -18,6 +18,7 @@ from olivelike.engine.events import Listener, ignore
 from olivelike.engine.opened import Opened
 from olivelike.engine.prepare import Prepared, prepare
 from olivelike.engine.run import run
+from olivelike.engine.samples import sample_notes
 from olivelike.engine.telling import varying_in
 from olivelike.engine.trials import broken
 from olivelike.errors import InputError, StoreError
@@ -70,6 +71,7 @@ def desk_for(opened: Opened, settings: Settings, listener: Listener = ignore) ->
     try:
         with store.lease():
             prepared = prepare(plan, store)
+            plan = replace(plan, notes=(*plan.notes, *sample_notes(plan)))
             desk = Desk(
                 plan=plan,
                 registry=opened.registry,

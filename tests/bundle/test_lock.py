@@ -66,5 +66,5 @@ def test_a_lock_that_is_missing_or_lacks_a_key_says_which(tmp_path: Path) -> Non
     with pytest.raises(InputError, match=r"the lock cannot be read: No such file or directory\. hint: check the path"):
         read_lock(tmp_path / "nope.json")
     (tmp_path / "report.json").write_text('{"format": 1, "workflow": "w"}')
-    with pytest.raises(InputError, match="no lock of olivelike's: `steps` is missing"):
+    with pytest.raises(InputError, match="no lock of olivelike's: `revision` is missing"):
         read_lock(tmp_path / "report.json")

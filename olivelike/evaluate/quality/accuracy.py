@@ -59,6 +59,10 @@ class Accuracy(Metric[AccuracyConfig]):
         """Returns `top1`, or `top5` and so on; a share, higher is better."""
         return (ValueSpec(f"top{config.top_k}", "1", "higher"),)
 
+    def shares(self, config: AccuracyConfig) -> tuple[str, ...]:
+        """Returns its value."""
+        return (f"top{config.top_k}",)
+
     def measure(
         self, candidate: Artifact, reference: Artifact, config: AccuracyConfig, context: MeasureContext
     ) -> Mapping[str, Value]:

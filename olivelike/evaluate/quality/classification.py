@@ -91,6 +91,11 @@ class Classification(Metric[ClassificationConfig]):
         """Returns the values asked for; shares and correlations, higher is better."""
         return tuple(ValueSpec(name, "1", "higher") for name in dict.fromkeys(config.values))
 
+    def shares(self, config: ClassificationConfig) -> tuple[str, ...]:
+        """Returns `accuracy`."""
+        del config
+        return ("accuracy",)
+
     def measure(
         self, candidate: Artifact, reference: Artifact, config: ClassificationConfig, context: MeasureContext
     ) -> Mapping[str, Value]:

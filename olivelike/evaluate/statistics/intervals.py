@@ -88,5 +88,26 @@ def matched_difference_interval(gained: int, lost: int, n: int, level: float = L
     return Interval(value, max(-1.0, min(value, up - down - half)), min(1.0, max(value, up - down + half)))
 
 
+def samples_for_drop(drop: float, changed: float, level: float = LEVEL) -> int:
+    """Returns how many samples `matched_difference_interval` takes to show that no more than a drop was lost.
+
+    Args:
+        drop: the most that may be lost; above 0.
+        changed: the share of samples on which the two models disagree, as often one way as the other.
+        level: of confidence.
+
+    Example:
+        >>> samples_for_drop(0.01, 0.0), samples_for_drop(0.01, 0.02)
+        (276, 855)
+    """
+    low, high = 1, 1 << 40
+    while low < high:
+        n = (low + high) // 2
+        either = (changed * n / 2 + 1) / (n + 2)
+        half = _normal_quantile(level) * math.sqrt(2 * either / (n + 2))
+        low, high = (low, n) if half <= drop else (n + 1, high)
+    return low
+
+
 def _normal_quantile(level: float) -> float:
     return NormalDist().inv_cdf((1 + level) / 2)
