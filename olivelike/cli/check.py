@@ -39,7 +39,7 @@ def plan(
     opened = open_workflow(workflow, overrides or ())
     with desk_for(opened, Settings(cache_dir)) as (desk, prepared):
         found = preview(desk, prepared.source)
-        render.planned(replace(desk.plan, notes=(*desk.plan.notes, *found.notes)), found, as_json=json)
+        render.planned(replace(desk.plan, notes=(*desk.plan.notes, *desk.notes, *found.notes)), found, as_json=json)
     return 0
 
 

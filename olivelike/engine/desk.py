@@ -43,6 +43,7 @@ class Desk:
         listener: told of everything that happens.
         deadline: the monotonic time at which the search's time is up.
         origins: where the files of data and scripts were taken from.
+        notes: what the user should know of the inputs before anything runs.
         told: what tells the plan's recipes apart.
     """
 
@@ -55,6 +56,7 @@ class Desk:
     machine: JsonObject
     listener: Listener = ignore
     deadline: float = inf
+    notes: tuple[str, ...] = ()
     told: Varying = frozenset()
     ledger: Ledger = field(default_factory=Ledger)
     turns: Turns = field(default_factory=Turns)

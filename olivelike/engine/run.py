@@ -35,7 +35,7 @@ def run(desk: Desk, source: Artifact) -> Report:
     """
     start = monotonic()
     desk = replace(desk, deadline=start + desk.plan.search.time_limit)
-    desk.tell(RunStarted(desk.plan.name, expected_trials(desk), desk.plan.notes))
+    desk.tell(RunStarted(desk.plan.name, expected_trials(desk), desk.notes))
     baseline, trials = Reference(source, Recipe(), Measured(source.digest, {}), False), Trials()
     try:
         baseline = set_baseline(desk, source)
@@ -69,7 +69,7 @@ def _unfinished(desk: Desk, baseline: Reference, trials: Trials) -> Report:
         trials=trials.done,
         cost=desk.ledger.cost(0.0, 0),
         why="",
-        notes=(*desk.plan.notes, *baseline.notes, *([search.note] if search.note else [])),
+        notes=(*desk.plan.notes, *desk.notes, *baseline.notes, *([search.note] if search.note else [])),
         conditions=conditions(desk),
         search=search,
         goals=tuple(dict.fromkeys([c.key for c in desk.plan.constraints] + [o.key for o in desk.plan.objectives])),

@@ -71,7 +71,6 @@ def desk_for(opened: Opened, settings: Settings, listener: Listener = ignore) ->
     try:
         with store.lease():
             prepared = prepare(plan, store)
-            plan = replace(plan, notes=(*plan.notes, *sample_notes(plan)))
             desk = Desk(
                 plan=plan,
                 registry=opened.registry,
@@ -83,6 +82,7 @@ def desk_for(opened: Opened, settings: Settings, listener: Listener = ignore) ->
                 listener=listener,
                 origins=prepared.origins,
                 told=varying_in(plan.space),
+                notes=sample_notes(plan),
             )
             yield desk, prepared
     finally:
