@@ -47,11 +47,15 @@ class Prospect(Enum):
 
 @dataclass(frozen=True, slots=True)
 class ValueSpec:
-    """One value that a metric gives: its name inside the metric, unit and better direction."""
+    """One value that a metric gives: its name inside the metric, unit and better direction.
+
+    `describes`: it describes the runs that were made and claims nothing beyond, so nothing can be held to it (a mean of times).
+    """
 
     name: str
     unit: str
     better: Better
+    describes: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +107,9 @@ class MeasureContext(Protocol):
     @property
     def seconds_left(self) -> float:
         """How much of the search's time is left; infinite where it has no limit."""
+
+    def hurried(self) -> None:
+        """Says that measuring ended because the search's time was up: the measurement serves this run and is not kept."""
 
     @property
     def has_data(self) -> bool:

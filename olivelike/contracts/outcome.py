@@ -53,6 +53,8 @@ class Measurement:
         details: more about the run (warm-up, machine noise), for the report only. A text under `because` says what made the
             value so (the nodes that fell to the CPU); verdicts quote it where a constraint on the value does not hold.
         complete: False where measuring stopped early because nothing more was needed to rule the candidate out.
+        extendable: whether it stopped because what was asked was decided, before its own time was up: measured longer, it
+            could answer more.
     """
 
     value: float
@@ -64,6 +66,7 @@ class Measurement:
     versus: Paired | Unpaired = field(default_factory=Unpaired)
     details: Mapping[str, Json] = field(default_factory=dict)
     complete: bool = True
+    extendable: bool = False
 
     @classmethod
     def exact(cls, value: float, unit: str, better: Better) -> Measurement:
@@ -92,6 +95,8 @@ class Measurement:
             result["details"] = dict(self.details)
         if not self.complete:
             result["complete"] = False
+        if self.extendable:
+            result["extendable"] = True
         return result
 
     @classmethod
@@ -107,6 +112,7 @@ class Measurement:
             versus=_versus(value.get("versus_baseline")),
             details=cast("dict[str, Json]", value.get("details", {})),
             complete=bool(value.get("complete", True)),
+            extendable=bool(value.get("extendable", False)),
         )
 
     def is_finite(self) -> bool:

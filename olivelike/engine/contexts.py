@@ -80,6 +80,7 @@ class MeasureDesk:
     scratch: Path
     config: MetricConfig
     begun: float = field(default_factory=monotonic)
+    hurries: list[bool] = field(default_factory=list)
     opened: dict[tuple[TensorInfo, ...], Dataset] = field(default_factory=dict)
 
     @property
@@ -101,6 +102,15 @@ class MeasureDesk:
     def seconds_left(self) -> float:
         """How much of the search's time is left."""
         return max(self._goals.seconds - (monotonic() - self.begun), 0.0)
+
+    def hurried(self) -> None:
+        """Says that measuring ended because the search's time was up."""
+        self.hurries.append(True)
+
+    @property
+    def kept(self) -> bool:
+        """Whether the measurement is to be recorded."""
+        return not self.hurries
 
     @property
     def has_data(self) -> bool:

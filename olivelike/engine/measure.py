@@ -77,8 +77,15 @@ def measure(
 
 
 def suffices(known: Values, goals: Goals) -> bool:
-    """Whether a measurement can be served: it is complete, or these goals rule the candidate out on it too."""
-    return all(m.complete for m in known.metrics.values()) or goals.prospect(known.metrics) is Prospect.OUT
+    """Whether a measurement can be served: nothing more could be learnt, or it decides what these goals ask."""
+    found = known.metrics.values()
+    match goals.prospect(known.metrics):
+        case Prospect.OUT:
+            return True
+        case Prospect.OPEN if any(measurement.extendable for measurement in found):
+            return False
+        case _:
+            return all(measurement.complete for measurement in found)
 
 
 def measure_task(desk: Desk, metric: MetricPlan, candidate: str, reference: str) -> MeasureTask:
@@ -143,9 +150,8 @@ def _found(desk: Desk, metric: MetricPlan, ingredients: JsonObject, answer: Json
         "ingredients": ingredients,
         "seconds": round(seconds, 3),
     }
-    if (
-        values.metrics or not metric.metric.timed
-    ):  # what a machine did not offer (an energy counter) it may offer next time
+    # What a machine did not offer (an energy counter), or a search had no time for, it may have next time.
+    if answer["kept"] and (values.metrics or not metric.metric.timed):
         desk.store.record(key_of(ingredients), record)
     return values
 

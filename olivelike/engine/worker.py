@@ -109,4 +109,4 @@ def _measure(task: MeasureTask) -> JsonObject:
         values = kind().measure(candidate, reference, config, context)
     measured: JsonObject = {name: value.to_json() for name, value in values.items() if isinstance(value, Measurement)}
     undefined: JsonObject = {name: value.reason for name, value in values.items() if isinstance(value, Undefined)}
-    return {"outcome": "measured", "metrics": measured, "undefined": undefined}
+    return {"outcome": "measured", "metrics": measured, "undefined": undefined, "kept": context.kept}

@@ -114,6 +114,7 @@ def resolve_constraints(
         if address is None:
             continue
         key, spec = address
+        _check_claims(key, spec, (*path, "metric"), findings)
         rule, amount = Rule(section.rule), section.amount
         _check_rule(rule, amount, spec, path, findings)
         bound = _in_unit(amount, spec, (*path, section.rule), findings)
@@ -132,6 +133,7 @@ def resolve_objectives(workflow: Workflow, metrics: Sequence[MetricPlan], findin
         if address is None:
             continue
         key, spec = address
+        _check_claims(key, spec, (*path, section.direction), findings)
         if (section.direction == "minimize") != (spec.better == "lower"):
             claim = f"{section.direction} {key}, although {spec.better} is better"
             hint = "minimize" if spec.better == "lower" else "maximize"
@@ -159,6 +161,12 @@ def _address(
         "OL108", f"the metric {name!r} gives no value {value!r}", path, nearest(value, [v.name for v in plan.values])
     )
     return None
+
+
+def _check_claims(key: str, spec: ValueSpec, path: KeyPath, findings: Findings) -> None:
+    if spec.describes:
+        claim = f"{key} describes the runs that were made and claims nothing beyond: nothing can be held to it"
+        findings.add("OL112", claim, path, "take a percentile, such as p50 or p99")
 
 
 def _check_rule(rule: Rule, amount: Amount, spec: ValueSpec, path: KeyPath, findings: Findings) -> None:

@@ -94,6 +94,9 @@ class MemoryContext:
     level: float = 0.95
     seconds_left: float = inf
 
+    def hurried(self) -> None:
+        """Takes note of nothing."""
+
     @property
     def has_data(self) -> bool:
         """Whether there are columns."""

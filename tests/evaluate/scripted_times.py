@@ -45,7 +45,11 @@ class ScriptedContext:
     held_against: Callable[[Mapping[str, Measurement]], Prospect] = lambda values: Prospect.CLEAR
     seconds_left: float = float("inf")
     level: float = 0.95
+    hurries: list[bool] = field(default_factory=list)
     has_data: bool = False
+
+    def hurried(self) -> None:
+        self.hurries.append(True)
 
     def prospect(self, values: Mapping[str, Measurement]) -> Prospect:
         return self.held_against(values)

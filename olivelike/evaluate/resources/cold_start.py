@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from olivelike.contracts.artifact import Artifact
 from olivelike.contracts.metric import Cost, MeasureContext, Metric, ValueSpec
-from olivelike.contracts.outcome import Measurement
+from olivelike.contracts.outcome import Value
 from olivelike.evaluate.resources.cold_pairs import ColdConfig, Reading, cold_values
 from olivelike.evaluate.resources.fresh_process import FreshProcesses
 from olivelike.evaluate.sessions.feeds import FedConfig, first_feeds
@@ -48,7 +48,7 @@ class ColdStart(Metric[ColdStartConfig]):
 
     def measure(
         self, candidate: Artifact, reference: Artifact, config: ColdStartConfig, context: MeasureContext
-    ) -> Mapping[str, Measurement]:
+    ) -> Mapping[str, Value]:
         """Starts the models in fresh processes, in turns.
 
         Raises:

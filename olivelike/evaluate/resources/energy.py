@@ -16,7 +16,7 @@ from olivelike.contracts.outcome import Measurement, Paired, Undefined, Unpaired
 from olivelike.digest import JsonObject
 from olivelike.evaluate.resources.energy_counter import POWERCAP, Counter, joules_between, readable_counters, reading
 from olivelike.evaluate.sessions.feeds import FedConfig, first_feeds
-from olivelike.evaluate.statistics.intervals import geometric_mean_interval
+from olivelike.evaluate.statistics.intervals import median_interval
 
 NO_COUNTER = "no readable energy counter: Linux shows one under /sys/class/powercap, by default to root alone"
 STOOD_STILL = "the energy counter did not move while the model ran: this machine shows one but does not count"
@@ -92,11 +92,9 @@ def joules_per_run(
         context.progress((count + 1) / config.stretches)
     if min(map(min, samples)) <= 0:
         return Undefined(STOOD_STILL)
-    found = geometric_mean_interval([own for own, *_ in samples], context.level)
+    found = median_interval([own for own, *_ in samples], context.level)
     versus = (
-        Paired("ratio", geometric_mean_interval([a / b for a, b in samples], context.level))
-        if len(models) > 1
-        else Unpaired()
+        Paired("ratio", median_interval([a / b for a, b in samples], context.level)) if len(models) > 1 else Unpaired()
     )
     details: JsonObject = {"counters": [counter.name for counter in counters], "stretches": config.stretches}
     return Measurement(found.value, "J", "lower", found.low, found.high, len(samples), versus, details)

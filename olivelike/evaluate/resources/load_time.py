@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from olivelike.contracts.artifact import Artifact
 from olivelike.contracts.metric import Cost, MeasureContext, Metric, ValueSpec
-from olivelike.contracts.outcome import Measurement
+from olivelike.contracts.outcome import Value
 from olivelike.evaluate.resources.cold_pairs import ColdConfig, Reading, cold_values
 from olivelike.evaluate.resources.fresh_process import FreshProcesses
 
@@ -42,7 +42,7 @@ class LoadTime(Metric[LoadTimeConfig]):
 
     def measure(
         self, candidate: Artifact, reference: Artifact, config: LoadTimeConfig, context: MeasureContext
-    ) -> Mapping[str, Measurement]:
+    ) -> Mapping[str, Value]:
         """Loads the models in fresh processes, in turns.
 
         Raises:

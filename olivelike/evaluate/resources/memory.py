@@ -13,7 +13,7 @@ from olivelike.contracts.outcome import Measurement, Paired, Undefined, Unpaired
 from olivelike.digest import JsonObject
 from olivelike.evaluate.resources.fresh_process import FreshProcesses, Life
 from olivelike.evaluate.sessions.feeds import FedConfig, first_feeds
-from olivelike.evaluate.statistics.intervals import LEVEL, geometric_mean_interval, mean_interval
+from olivelike.evaluate.statistics.intervals import LEVEL, median_interval
 
 Reading: TypeAlias = Callable[[Life], int]
 """Reads bytes off a life; raises KeyError where the system did not tell them."""
@@ -35,7 +35,7 @@ class MemoryConfig(FedConfig):
 
     runs: PositiveInt = 3
     """Runs in each process; the first ones may hold more memory than loading did."""
-    processes: int = Field(default=5, ge=3)
+    processes: int = Field(default=6, ge=6)
     """Processes for each model, each with a measurement of its own."""
 
 
@@ -103,8 +103,6 @@ def _value(lives: Sequence[tuple[Life, ...]], reading: Reading, details: JsonObj
         return Undefined(UNTOLD)
     if min(map(min, read)) <= 0:
         return Undefined(TOO_LITTLE)
-    found = mean_interval([own for own, *_ in read], level)
-    versus = (
-        Paired("ratio", geometric_mean_interval([a / b for a, b in read], level)) if len(read[0]) > 1 else Unpaired()
-    )
+    found = median_interval([own for own, *_ in read], level)
+    versus = Paired("ratio", median_interval([a / b for a, b in read], level)) if len(read[0]) > 1 else Unpaired()
     return Measurement(found.value, "bytes", "lower", max(found.low, 0.0), found.high, len(read), versus, details)

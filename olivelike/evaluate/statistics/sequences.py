@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from functools import cache
-from statistics import fmean
 from typing import TYPE_CHECKING
 
 from olivelike.contracts.outcome import Interval
@@ -19,52 +18,6 @@ GRID = 24
 REFINEMENTS = 3
 """Each narrows an end to the next point of a grid between it and the mean, so ends are good to about a percent of the width."""
 MOST_BET = 0.5
-PRIOR = 1.0
-
-
-def mean_sequence(samples: Sequence[float], level: float = LEVEL, prior: float = PRIOR) -> Interval:
-    """Returns the mean of samples that are about normal, with an interval that holds at every sample size at once.
-
-    A mean is in the interval as long as the t-test's Bayes factor against it, with a normal prior on the standardized
-    effect and the right Haar prior on the scale, is below `1 / (1 - level)`. That Bayes factor is a test martingale in the
-    scale-invariant filtration (Lai 1976, On confidence sequences; Hendriksen, de Heide & Grünwald 2021, Optional stopping
-    with Bayes factors, section 4), so by Ville's inequality it stays below that bound with probability `level`, whenever one
-    looks. Fewer than three samples, or samples that are too few for the level, give infinite ends.
-
-    Args:
-        samples: independent, about normal; medians or means of blocks are.
-        level: of confidence, for all sample sizes together.
-        prior: how many samples the prior on the effect is worth; a small number serves small sample sizes.
-
-    Example:
-        >>> interval = mean_sequence([1.0, 2.0, 3.0, 4.0, 5.0, 3.0, 2.0, 4.0])
-        >>> interval.value, interval.low < 1.9 < 4.1 < interval.high
-        (3.0, True)
-    """
-    n, mean = len(samples), fmean(samples)
-    if n < 3:
-        return Interval(mean, -math.inf, math.inf)
-    spread = sum((sample - mean) ** 2 for sample in samples)
-    # The factor is sqrt(g / (n + g)) * ((s + n d^2) / (s + n d^2 g / (n + g)))^(n / 2) at a distance d from the mean, where s
-    # is the sum of squares around it and g the prior. Solved for n d^2 / s:
-    grown = ((1 - level) ** -1 * math.sqrt((n + prior) / prior)) ** (2 / n)
-    room = 1 - grown * prior / (n + prior)
-    if room <= 0:
-        return Interval(mean, -math.inf, math.inf)
-    half = math.sqrt(spread * (grown - 1) / room / n)
-    return Interval(mean, mean - half, mean + half)
-
-
-def geometric_mean_sequence(samples: Sequence[float], level: float = LEVEL, prior: float = PRIOR) -> Interval:
-    """Returns the geometric mean of positive samples: `mean_sequence` of their logs. It is how ratios are averaged.
-
-    Example:
-        >>> interval = geometric_mean_sequence([0.5, 2.0] * 8)
-        >>> round(interval.value, 6), interval.low < 0.8 < 1.25 < interval.high
-        (1.0, True)
-    """
-    logs = mean_sequence([math.log(sample) for sample in samples], level, prior)
-    return Interval(math.exp(logs.value), math.exp(logs.low), math.exp(logs.high))
 
 
 def quantile_sequence(samples: Sequence[float], share: float, level: float = LEVEL) -> Interval:

@@ -22,12 +22,14 @@ class Decision:
         seconds: how long to go on at most to make the ratio sharp.
         longest: how long to go on at most while a constraint is open, or a value cannot be given yet.
         out: whether timing ended because the candidate is out.
+        decided: whether it ended because all that was asked was decided.
     """
 
     context: MeasureContext
     seconds: float
     longest: float
     out: bool = False
+    decided: bool = False
 
     def enough(
         self,
@@ -45,8 +47,9 @@ class Decision:
             sharp: whether the ratio to the baseline is known well enough.
             lacking: whether a value still lacks the runs it takes.
         """
-        longest = min(self.longest, self.context.seconds_left)
-        if lacking and spent < longest:
+        left = self.context.seconds_left
+        over = spent >= min(self.longest, left)
+        if lacking and not over:
             return False
         found = values()
         measured = {name: value for name, value in found.items() if isinstance(value, Measurement)}
@@ -54,14 +57,19 @@ class Decision:
         if prospect is Prospect.OUT:
             self.out = True
             return True
-        if spent < longest and (prospect is Prospect.OPEN or len(measured) < len(found)):
-            return False
-        return spent >= self.seconds or sharp()
+        if prospect is Prospect.OPEN or len(measured) < len(found):
+            if over and spent < self.longest:
+                self.context.hurried()
+            return over
+        self.decided = spent < self.longest
+        return over or spent >= self.seconds or sharp()
 
     def marked(self, values: Mapping[str, Value]) -> dict[str, Value]:
-        """Returns the values, marked as incomplete where timing ended because the candidate is out."""
+        """Returns the values, marked as what they are good for where timing ended before its own time was up."""
         return {
-            name: replace(value, complete=not self.out) if isinstance(value, Measurement) else value
+            name: replace(value, complete=not self.out, extendable=self.decided)
+            if isinstance(value, Measurement)
+            else value
             for name, value in values.items()
         }
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import partial
 from statistics import fmean
 from typing import Annotated
@@ -13,8 +13,7 @@ from pydantic import AfterValidator, Field
 from olivelike.contracts.artifact import Artifact
 from olivelike.contracts.metric import Cost, MeasureContext, Metric, ValueSpec
 from olivelike.contracts.outcome import Interval, Measurement, Paired, Undefined, Unpaired, Value
-from olivelike.evaluate.statistics.blocks import blocked_mean, blocked_median_ratio, blocked_quantile, blocked_ratio
-from olivelike.evaluate.statistics.intervals import quantile
+from olivelike.evaluate.statistics.blocks import blocked_quantile, blocked_quantile_ratio
 from olivelike.evaluate.timing.timed_models import Compared, TimingConfig, time_models
 
 MILLISECONDS = 1e3
@@ -50,24 +49,27 @@ ValueName = Annotated[str, AfterValidator(_checked)]
 class LatencyConfig(TimingConfig):
     """What to time and how long."""
 
-    values: tuple[ValueName, ...] = Field(default=("p50", "mean", "p90"), min_length=1)
-    """Which values to give, the main one first: `mean` and percentiles such as `p50`, `p99`, `p99.9`."""
+    values: tuple[ValueName, ...] = Field(default=("p50", "p90"), min_length=1)
+    """Which values to give, the main one first: percentiles such as `p50`, `p99`, `p99.9`, and `mean`."""
 
 
 class Latency(Metric[LatencyConfig]):
-    """Milliseconds for one run at a fixed batch size: percentiles and the mean.
+    """Milliseconds for one run at a fixed batch size: percentiles, and the mean of the runs made.
 
     A single stream: the next run begins when the one before has ended, of one sample (`batch: 1`) or of a batch.
 
     Candidate and baseline take turns in one process (`paired_timing.take_turns`), and each value carries its ratio to the
-    baseline beside its own interval: of `p50` the median of the ratios of neighbouring runs, of the others the ratio of the
-    two. The interval of a ratio is much narrower than the two intervals apart, because most of what disturbs a machine
-    disturbs both. All intervals are of 95 %, take the blocks, not the runs, for independent, and hold at whatever
-    moment timing stops (`statistics.blocks`): it stops when the constraints are decided and the ratio is known to half a
-    percent, earlier when the candidate is out.
+    baseline beside its own interval: of `p50` the median of the ratios of neighbouring runs, which is known much better than
+    the two apart, because most of what disturbs a machine disturbs both; of other percentiles the quotient. All intervals
+    are of 95 %, take the blocks, not the runs, for independent, and hold at whatever moment timing stops
+    (`statistics.blocks`): it stops when the constraints are decided and the ratio is known to half a percent, earlier when
+    the candidate is out.
 
     A percentile is given only from enough runs to be 99 % sure that one of them lies beyond it: p90 takes 44, p95 takes 90,
     p99 takes 459. More runs are made for it while `longest` lasts; otherwise the report says how many are missing.
+
+    `mean` describes the runs that were made. A single stall moves it, and how often stalls come no number of runs shows that a
+    search can afford: nothing can be held to it, neither a constraint nor an objective.
 
     The baseline is timed beside its own copy: how far apart the two come out is what the machine can tell apart.
     """
@@ -81,7 +83,7 @@ class Latency(Metric[LatencyConfig]):
 
     def values(self, config: LatencyConfig) -> tuple[ValueSpec, ...]:
         """Returns what the config asks for, in its order, in `ms`; lower is better."""
-        return tuple(ValueSpec(name, "ms", "lower") for name in config.values)
+        return value_specs(config.values)
 
     def measure(
         self, candidate: Artifact, reference: Artifact, config: LatencyConfig, context: MeasureContext
@@ -105,6 +107,11 @@ def runs_needed(name: str) -> int:
     return math.ceil(math.log(1 - CERTAIN) / math.log(inside))
 
 
+def value_specs(names: Sequence[str]) -> tuple[ValueSpec, ...]:
+    """Returns what values of such names are: milliseconds, lower is better."""
+    return tuple(ValueSpec(name, "ms", "lower", describes=name == MEAN) for name in names)
+
+
 def latencies(names: tuple[str, ...], level: float, compared: Compared) -> dict[str, Value]:
     """Returns the values of some names from timed runs."""
     return {name: _value(name, level, compared) for name in names}
@@ -113,23 +120,17 @@ def latencies(names: tuple[str, ...], level: float, compared: Compared) -> dict[
 def _value(name: str, level: float, compared: Compared) -> Value:
     if compared.runs < runs_needed(name):
         return Undefined(f"{name} takes {runs_needed(name)} timed runs, and {compared.runs} fit into the time")
-    own = _own(name, level, compared)
+    if name == MEAN:
+        mean = fmean(run for block in compared.candidate for run in block) * MILLISECONDS
+        return Measurement(mean, "ms", "lower", mean, mean, compared.runs, details=compared.details)
+    own = blocked_quantile(compared.candidate, share_of(name), level)
     value, low, high = (end * MILLISECONDS for end in (own.value, own.low, own.high))
     if not all(map(math.isfinite, (low, high))):
         return Undefined(f"{compared.runs} timed runs bound {name} on one side only")
-    versus = Unpaired() if compared.itself else Paired("ratio", _ratio(name, level, compared))
+    ratio = blocked_quantile_ratio(compared.candidate, compared.reference, share_of(name), level)
+    versus = Unpaired() if compared.itself or not _is_bounded(ratio) else Paired("ratio", ratio)
     return Measurement(value, "ms", "lower", max(low, 0.0), high, compared.runs, versus, compared.details)
 
 
-def _own(name: str, level: float, compared: Compared) -> Interval:
-    if name == MEAN:
-        return blocked_mean(compared.candidate, level)
-    return blocked_quantile(compared.candidate, share_of(name), level)
-
-
-def _ratio(name: str, level: float, compared: Compared) -> Interval:
-    if name == MEAN:
-        return blocked_ratio(compared.candidate, compared.reference, fmean, level)
-    if name == "p50":
-        return blocked_median_ratio(compared.candidate, compared.reference, level)
-    return blocked_ratio(compared.candidate, compared.reference, partial(quantile, share=share_of(name)), level)
+def _is_bounded(ratio: Interval) -> bool:
+    return 0 < ratio.low <= ratio.high < math.inf

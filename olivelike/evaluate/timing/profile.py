@@ -15,7 +15,7 @@ from olivelike.contracts.outcome import Measurement
 from olivelike.digest import Json, JsonObject
 from olivelike.evaluate.sessions.feeds import FedConfig, first_feeds
 from olivelike.evaluate.sessions.session import open_session
-from olivelike.evaluate.statistics.sequences import quantile_sequence
+from olivelike.evaluate.statistics.intervals import median_interval
 from olivelike.evaluate.timing.node_times import Kernel, ProfiledRun, read_profile
 
 MOST_NODES = 50
@@ -70,7 +70,7 @@ class Profile(Metric[ProfileConfig]):
         written = Path(session.runtime.end_profiling())
         runs = read_profile(written, config.runs)
         written.unlink()
-        kernels = quantile_sequence([run.kernel_ms for run in runs], 0.5)
+        kernels = median_interval([run.kernel_ms for run in runs])
         details = {"shapes": {name: list(array.shape) for name, array in feeds.items()}, **where_time_goes(runs)}
         found = Measurement(kernels.value, "ms", "lower", kernels.low, kernels.high, len(runs), details=details)
         return {"kernels": found}

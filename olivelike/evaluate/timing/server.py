@@ -16,9 +16,9 @@ from olivelike.contracts.metric import Cost, MeasureContext, Metric, ValueSpec
 from olivelike.contracts.outcome import Measurement, Undefined, Unpaired, Value
 from olivelike.digest import JsonObject
 from olivelike.evaluate.machine.pinning import pinned
-from olivelike.evaluate.statistics.blocks import FEWEST_BLOCKS, blocked_median_ratio, blocked_ratio
+from olivelike.evaluate.statistics.blocks import FEWEST_BLOCKS, blocked_median_ratio
 from olivelike.evaluate.timing.decision import Decision, is_sharp
-from olivelike.evaluate.timing.latency import ValueName, latencies, runs_needed
+from olivelike.evaluate.timing.latency import ValueName, latencies, runs_needed, value_specs
 from olivelike.evaluate.timing.serving import LEADING, Plan, Serving, Stream, serve_in_turns
 from olivelike.evaluate.timing.timed_models import Compared, TimingConfig, feeds_of, interval_json, opener
 
@@ -38,8 +38,8 @@ class ServerConfig(TimingConfig):
     takes long to settle."""
     rate: float = Field(gt=0, allow_inf_nan=False)
     """Requests per second, on average."""
-    values: tuple[ValueName, ...] = Field(default=("p50", "mean", "p90"), min_length=1)
-    """Which values to give, the main one first: `mean` and percentiles such as `p50`, `p99`, `p99.9`."""
+    values: tuple[ValueName, ...] = Field(default=("p50", "p90"), min_length=1)
+    """Which values to give, the main one first: percentiles such as `p50`, `p99`, `p99.9`, and `mean`."""
 
 
 class Server(Metric[ServerConfig]):
@@ -70,7 +70,7 @@ class Server(Metric[ServerConfig]):
 
     def values(self, config: ServerConfig) -> tuple[ValueSpec, ...]:
         """Returns what the config asks for, in its order, in `ms`; lower is better."""
-        return tuple(ValueSpec(name, "ms", "lower") for name in config.values)
+        return value_specs(config.values)
 
     def measure(
         self, candidate: Artifact, reference: Artifact, config: ServerConfig, context: MeasureContext
@@ -154,9 +154,9 @@ def _alone(value: Value) -> Value:
 
 
 def _is_sharp(serving: Serving) -> bool:
-    """Whether the ratio of the means is known to half a percent, or there is none to be known."""
+    """Whether the ratio of the medians is known to half a percent, or there is none to be known."""
     own, other = serving.candidate, serving.reference
-    return not other.load.keeps_up or is_sharp(blocked_ratio(own.latencies, other.latencies, fmean))
+    return not other.load.keeps_up or is_sharp(blocked_median_ratio(own.latencies, other.latencies))
 
 
 def _details(serving: Serving, feeds: Mapping[str, Array]) -> JsonObject:
