@@ -18,7 +18,8 @@ from olivelike.errors import InputError, MeasureError, fail, nearest
 from olivelike.evaluate.quality.next_token import COUNT, KL, NLL, OTHER_NLL, SAME, sequence_sums
 from olivelike.evaluate.quality.side_by_side import Rows
 from olivelike.evaluate.sessions.batches import batch_size, finite
-from olivelike.evaluate.sessions.causal import MASK, TOKENS, CausalSession, open_tokens
+from olivelike.evaluate.sessions.causal import CausalSession, open_tokens
+from olivelike.evaluate.sessions.causal_inputs import MASK, TOKENS
 from olivelike.evaluate.statistics.bootstrap import bootstrapped
 
 if TYPE_CHECKING:

@@ -11,6 +11,7 @@ import pytest
 from onnx import ModelProto, numpy_helper
 
 from olivelike.engine.apply import apply_pass
+from olivelike.engine.data_option import DataOption
 from olivelike.engine.session import Settings
 
 QUICKSTART = Path(__file__).resolve().parents[3] / "workflows" / "quickstart"

@@ -213,7 +213,7 @@ def test_another_vocabulary_than_the_baselines_is_refused(tmp_path: Path) -> Non
 
 def test_a_model_that_takes_no_tokens_is_refused(tmp_path: Path) -> None:
     model = classifier(tmp_path)
-    with pytest.raises(InputError, match=r"OL206: the model has no input 'input_ids'; it takes image"):
+    with pytest.raises(InputError, match=r"OL206: the model has no input 'input_ids' of whole numbers; it takes image"):
         Perplexity().measure(model, model, PerplexityConfig(), MemoryContext(tmp_path))
 
 
