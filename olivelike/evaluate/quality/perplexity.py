@@ -20,7 +20,8 @@ from olivelike.evaluate.quality.side_by_side import Rows
 from olivelike.evaluate.sessions.batches import batch_size, finite
 from olivelike.evaluate.sessions.causal import CausalSession, open_tokens
 from olivelike.evaluate.sessions.causal_inputs import MASK, TOKENS
-from olivelike.evaluate.statistics.bootstrap import bootstrapped
+from olivelike.evaluate.statistics.bootstrap import FEWEST_SAMPLES
+from olivelike.evaluate.statistics.corpus_values import Extremes, corpus_value
 
 if TYPE_CHECKING:
     import numpy as np
@@ -30,8 +31,6 @@ if TYPE_CHECKING:
 
     Sums = NDArray[np.float64]
 
-FEWEST = 8
-"""Sequences below which resampling them says nothing of what others would give."""
 LOGITS = "logits"
 SUMS, OTHER = "sums", "other"
 
@@ -52,10 +51,11 @@ class PerplexityConfig(MetricConfig):
 
 @dataclass(frozen=True, slots=True)
 class Blocks:
-    """What was read: the sums of each block of tokens, and the sample that each is of."""
+    """What was read: the sums of each block of tokens, the sample that each is of, and how many tokens the models know."""
 
     sums: Sums
     samples: NDArray[np.int64]
+    vocabulary: int
 
     def by_sequence(self) -> tuple[Sums, str]:
         """Returns the sums of what is resampled: of each sample, or of each block where there is one sample only."""
@@ -79,8 +79,10 @@ class Perplexity(Metric[PerplexityConfig]):
     (llama.cpp's report on quantized models gives the three). The baseline itself has a divergence of 0 and agrees always.
 
     Tokens of one text are not independent, so whole sequences are resampled, both models' together; of a single long text
-    its blocks. Details hold the standard errors (delta method for a ratio of sums, Cochran 1977, Sampling Techniques,
-    section 6.4), the number of tokens, and the ratio of both perplexities with its interval.
+    its blocks. Where all sequences agree, the rule of three bounds what they could have missed: sequences of which a model
+    knows nothing, as if all tokens were equally likely. Details hold the standard errors (delta method for a ratio of sums,
+    Cochran 1977, Sampling Techniques, section 6.4), the number of tokens, and the ratio of both perplexities with its
+    interval.
 
     Data give `input_ids` (`[samples, length]`, one after the other) and, where samples are padded, `attention_mask`.
     Positions, an empty past and a mask that data lack are filled in.
@@ -111,28 +113,36 @@ class Perplexity(Metric[PerplexityConfig]):
             InputError: OL206, no samples, no such output, inputs that cannot be filled in, tokens outside the vocabulary.
             MeasureError: OL504, logits of another shape than the baseline's, or not finite, or the model cannot be run.
         """
+        import numpy as np
+
         compared = candidate.digest != reference.digest
         models = [candidate, reference] if compared else [candidate]
-        sums, unit = _read(models, config, context).by_sequence()
-        if len(sums) < FEWEST:
-            few = f"{len(sums)} {unit} are too few to resample: give at least {FEWEST}, or a smaller `length`"
+        blocks = _read(models, config, context)
+        sums, unit = blocks.by_sequence()
+        if len(sums) < FEWEST_SAMPLES:
+            few = f"{len(sums)} {unit} are too few to resample: give at least {FEWEST_SAMPLES}, or a smaller `length`"
             return dict.fromkeys((spec.name for spec in self.values(config)), Undefined(few))
         report: dict[str, Json] = {"tokens": int(sums[:, COUNT].sum()), unit: len(sums)}
+        nothing = float(np.log(blocks.vocabulary))
         agreement = (
-            _ratio_value(sums, column, spec, context, report)
-            for column, spec in zip((KL, SAME), self.values(config)[1:], strict=True)
+            _ratio_value(sums, column, ends, spec, context, report)
+            for column, ends, spec in zip((KL, SAME), ((0, nothing), (1, 0)), self.values(config)[1:], strict=True)
         )
         kl, same = agreement if compared else (_of_itself(spec, len(sums)) for spec in self.values(config)[1:])
-        return {"perplexity": _perplexity(sums, compared, context, report), "kl": kl, "same_top": same}
+        return {"perplexity": _perplexity(sums, nothing, compared, context, report), "kl": kl, "same_top": same}
 
 
-def _perplexity(sums: Sums, compared: bool, context: MeasureContext, report: Mapping[str, Json]) -> Value:
+def _perplexity(
+    sums: Sums, nothing: float, compared: bool, context: MeasureContext, report: Mapping[str, Json]
+) -> Value:
     import numpy as np
 
-    found = bootstrapped(
+    own = _columns(sums, NLL)
+    found = corpus_value(
         partial(_exp_mean, NLL),
-        {SUMS: _columns(sums, NLL)},
+        {SUMS: own},
         {SUMS: _columns(sums, OTHER_NLL)} if compared else {},
+        _extremes(own, NLL, (0, nothing)),
         better="lower",
         seed=context.seed,
         level=context.level,
@@ -148,8 +158,14 @@ def _perplexity(sums: Sums, compared: bool, context: MeasureContext, report: Map
     }
     if compared:
         gaps = np.stack([sums[:, COUNT], sums[:, NLL] - sums[:, OTHER_NLL]], axis=1)
-        ratio = bootstrapped(
-            partial(_exp_mean, NLL), {SUMS: gaps}, {}, better="lower", seed=context.seed, level=context.level
+        ratio = corpus_value(
+            partial(_exp_mean, NLL),
+            {SUMS: gaps},
+            {},
+            _extremes(gaps, NLL, (-nothing, nothing)),
+            better="lower",
+            seed=context.seed,
+            level=context.level,
         )
         if isinstance(ratio, Measurement):
             details["ratio_to_baseline"] = {"value": ratio.value, "low": ratio.low, "high": ratio.high}
@@ -157,12 +173,18 @@ def _perplexity(sums: Sums, compared: bool, context: MeasureContext, report: Map
 
 
 def _ratio_value(
-    sums: Sums, column: int, spec: ValueSpec, context: MeasureContext, report: Mapping[str, Json]
+    sums: Sums,
+    column: int,
+    ends: tuple[float, float],
+    spec: ValueSpec,
+    context: MeasureContext,
+    report: Mapping[str, Json],
 ) -> Value:
-    found = bootstrapped(
+    found = corpus_value(
         partial(_mean, column),
         {SUMS: sums},
         {},
+        _extremes(sums, column, ends),
         better=spec.better,
         unit=spec.unit,
         seed=context.seed,
@@ -184,6 +206,24 @@ def _columns(sums: Sums, column: int) -> Sums:
     import numpy as np
 
     return np.stack([sums[:, COUNT], sums[:, column]], axis=1)
+
+
+def _extremes(sums: Sums, column: int, ends: tuple[float, float]) -> Extremes:
+    """Returns what makes up sequences of which a model knows every token, and others of which it knows nothing.
+
+    Args:
+        sums: that are imitated, their counts of tokens above all.
+        column: what is put in.
+        ends: of a token, by a model that is sure of the right one, and by one to which all of them are equally likely.
+    """
+
+    def made_up(chosen: NDArray[np.intp]) -> tuple[Rows, Rows]:
+        right, wrong = sums[chosen], sums[chosen]
+        for rows, end in ((right, ends[0]), (wrong, ends[1])):
+            rows[:, column] = end * rows[:, COUNT]
+        return {SUMS: right}, {SUMS: wrong}
+
+    return made_up
 
 
 def _mean(column: int, rows: Rows) -> float:
@@ -216,20 +256,21 @@ def _read(models: list[Artifact], config: PerplexityConfig, context: MeasureCont
     outputs = [_output(session, config) for session in sessions]
     size = min(batch_size(session, config.batch) for session in sessions)
     length = min(_length(session, config.length) for session in sessions)
-    total = opened[0][1].count
+    total, vocabulary = opened[0][1].count, 1
     sums, samples, count = [np.empty((0, 5))], [np.empty(0, np.int64)], 0
     for batch in opened[0][1].batches(size, config.samples):
         for tokens, mask in _blocks(batch, length):
             feeds = _padded(tokens, mask, sessions[0])
             logits = [_logits(*each, feeds) for each in zip(sessions, outputs, strict=True)]
             _check(tokens, logits, outputs[0])
+            vocabulary = logits[0].shape[2]
             sums.append(sequence_sums(tokens, mask, logits[0], logits[-1]))
             samples.append(count + np.arange(len(tokens)))
         count += batch.size
         context.progress(min(count / max(min(config.samples or total, total), 1), 1.0))
     if not count:
         raise fail(InputError, "OL206", "the data hold no samples", hint="give at least one sample")
-    return Blocks(np.concatenate(sums), np.concatenate(samples))
+    return Blocks(np.concatenate(sums), np.concatenate(samples), vocabulary)
 
 
 def _output(session: Session, config: PerplexityConfig) -> str:

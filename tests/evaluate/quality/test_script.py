@@ -15,6 +15,7 @@ from olivelike.contracts.metric import Prospect
 from olivelike.contracts.outcome import Measurement, Paired, Undefined, Unpaired, Value
 from olivelike.errors import InputError, MeasureError
 from olivelike.evaluate.quality.script import ScriptMetric, ScriptMetricConfig
+from olivelike.evaluate.statistics.corpus_values import missed_share
 from olivelike.evaluate.statistics.intervals import matched_difference_interval, proportion_interval
 from olivelike.sources.calling import load_call
 from olivelike.testing.measure_context import MemoryContext
@@ -140,6 +141,22 @@ def test_scores_without_a_range_are_resampled(tmp_path: Path) -> None:
     measured = found(measure(tmp_path, context(tmp_path), config("half_marks", range="unbounded"))["score"])
     assert measured.value == 7 / 8
     assert measured.low < 7 / 8 < measured.high <= 1, "a resampled mean of marks is never above the best mark"
+
+
+def test_ratios_that_all_agree_allow_for_what_was_not_seen(tmp_path: Path) -> None:
+    """Sixteen samples without an error: a fifth of others may have some, and the range says how many at worst."""
+    given = context(tmp_path, returns(lambda n: (np.zeros(n), np.ones(n))))
+    errors = found(measure(tmp_path, given, config("function", better="lower"), CONFUSED)["score"])
+    assert (errors.low, errors.value) == (0, 0)
+    assert errors.high == pytest.approx(missed_share(16), rel=0.1)
+    assert isinstance(errors.versus, Paired)
+    assert errors.versus.interval.high == -errors.versus.interval.low == pytest.approx(errors.high)
+
+
+def test_scores_that_all_agree_and_have_no_range_give_no_value(tmp_path: Path) -> None:
+    given = context(tmp_path, returns(lambda n: np.full(n, 3.0)))
+    value = measure(tmp_path, given, config("function", range="unbounded"))["score"]
+    assert isinstance(value, Undefined) and "all 16 samples agree, and nothing bounds" in value.reason
 
 
 def test_a_candidate_that_is_out_is_left_at_that(tmp_path: Path) -> None:

@@ -18,6 +18,7 @@ from olivelike.contracts.metric import Prospect
 from olivelike.contracts.outcome import Measurement, Paired, Undefined, Value
 from olivelike.errors import InputError
 from olivelike.evaluate.quality.text import TextConfig, TextMetric, TextValue
+from olivelike.evaluate.statistics.corpus_values import missed_share
 from olivelike.testing.measure_context import MemoryContext, artifact_at
 from olivelike.testing.metric_contract import MetricContract
 from tests.evaluate.tiny_models import classifier
@@ -139,6 +140,29 @@ def test_resampling_compares_both_models_on_the_same_texts(tmp_path: Path) -> No
     expected = sacrebleu.corpus_bleu(WORSE, [WANTED]).score - sacrebleu.corpus_bleu(SAID, [WANTED]).score
     assert lost.interval.value == pytest.approx(expected, rel=1e-9)
     assert lost.interval.high < 0 < gained.interval.low
+
+
+def test_no_error_in_a_few_texts_promises_nothing_of_others(tmp_path: Path) -> None:
+    """Of 12 texts without an error a quarter may have one (rule of three), and at worst nothing is written of those."""
+    measured = {name: found(value) for name, value in measure(tmp_path, ALL, WANTED).items()}
+    for name, best in {"cer": 0, "wer": 0, "bleu": 100, "chrf": 100}.items():
+        assert measured[name].value == pytest.approx(best)
+    for name in ("cer", "wer"):
+        assert measured[name].high == pytest.approx(missed_share(12), rel=0.15), "lengths of the texts differ"
+    assert 0 < measured["bleu"].low < 80 and 0 < measured["chrf"].low < 90
+
+
+def test_models_that_wrote_the_same_may_differ_on_other_texts(tmp_path: Path) -> None:
+    def say(outputs: Mapping[str, Array], labels: Array) -> object:
+        return SAID
+
+    given = MemoryContext(tmp_path, {"image": np.tile(np.eye(4), (3, 1))}, np.array(WANTED), functions={"say": say})
+    config = TextConfig.model_validate({"values": ALL, "postprocess": {"script": "user.py", "call": "say"}})
+    models = classifier(tmp_path / "loud", np.eye(4)), classifier(tmp_path / "silent", np.zeros((4, 4)))
+    for value in TextMetric().measure(*models, config, given).values():
+        versus = found(value).versus
+        assert isinstance(versus, Paired)
+        assert versus.interval.low < versus.interval.value == 0 < versus.interval.high
 
 
 def test_case_counts_unless_told_otherwise(tmp_path: Path) -> None:
