@@ -57,6 +57,8 @@ def prepare(plan: Plan, store: Store) -> Prepared:
 def _check_unseen(plan: Plan, store: Store) -> None:
     """Checks that the data which certify the winner hold no file, under whatever name, that the search sees.
 
+    What a user's script makes is known by its call: with other arguments, such as a seed, it is taken to make other samples.
+
     Raises:
         InputError: OL112, they do.
     """
@@ -65,13 +67,18 @@ def _check_unseen(plan: Plan, store: Store) -> None:
     for unseen, metric in certifying.items():
         twins = [name for name, files in contents.items() if name not in certifying and files & contents[unseen]]
         if twins:
-            claim = f"the data entries {unseen} and {twins[0]} hold the same file: the search has seen it"
+            what = "are of the same call" if plan.data[unseen].spec.reader == "script" else "hold the same file"
+            claim = f"the data entries {unseen} and {twins[0]} {what}: the search has seen it"
             path = f"metrics.{metric}.certify"
             raise fail(InputError, "OL112", claim, path=path, hint="keep samples apart that the search does not see")
 
 
 def _contents(entry: DataPlan, plan: Plan, store: Store) -> frozenset[str]:
-    return frozenset(store.digest_of(path) for path in entry_files(entry, plan).files.values())
+    files = frozenset(store.digest_of(path) for path in entry_files(entry, plan).files.values())
+    if entry.spec.reader != "script":
+        return files
+    made: JsonObject = {"files": sorted(files), **{key: entry.spec.config.get(key) for key in ("call", "args")}}
+    return frozenset({digest_json(made)})
 
 
 def _source(plan: Plan, store: Store) -> tuple[Artifact, Mapping[str, Json]]:

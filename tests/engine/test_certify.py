@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
+from textwrap import dedent
 from typing import cast
 
 import numpy as np
@@ -82,6 +83,26 @@ def test_data_that_the_search_sees_certify_nothing(certified: Job) -> None:
     shutil.copy(str(cast("Job", data["test"])["npz"]), str(cast("Job", data["fresh"])["npz"]))
     with pytest.raises(InputError, match=r"OL112 metrics.accuracy.certify: .*hold the same file"):
         olivelike.run(certified)
+
+
+def test_a_script_that_the_search_calls_too_certifies_with_another_seed_only(certified: Job, tmp_path: Path) -> None:
+    (tmp_path / "drawn.py").write_text(
+        dedent(f"""\
+            import numpy as np
+
+            def drawn(seed):
+                features = np.random.default_rng(seed).standard_normal((50, {FEATURES})).astype("float32")
+                return {{"x": features}}, features.argmax(axis=1) % 2
+            """)
+    )
+    data = cast("Job", certified["data"])
+    call: Job = {"script": str(tmp_path / "drawn.py"), "call": "drawn", "labels": "label"}
+    data["test"] = {**call, "args": {"seed": 1}, "use": ["selection"]}
+    data["fresh"] = {**call, "args": {"seed": 1}, "use": ["certification"]}
+    with pytest.raises(InputError, match=r"OL112 metrics.accuracy.certify: .* fresh and test are of the same call"):
+        olivelike.run(certified)
+    data["fresh"] = {**call, "args": {"seed": 2}, "use": ["certification"]}
+    assert olivelike.run(certified).contract.certificates
 
 
 @pytest.mark.parametrize(

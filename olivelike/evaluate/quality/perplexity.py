@@ -2,36 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
 from pydantic import Field, PositiveInt
 
 from olivelike.contracts.artifact import Artifact
-from olivelike.contracts.data import Batch
-from olivelike.contracts.metric import Cost, MeasureContext, Metric, MetricConfig, Session, ValueSpec
+from olivelike.contracts.metric import Cost, MeasureContext, Metric, MetricConfig, ValueSpec
 from olivelike.contracts.outcome import Measurement, Undefined, Value
 from olivelike.digest import Json
-from olivelike.errors import InputError, MeasureError, fail, nearest
-from olivelike.evaluate.quality.next_token import COUNT, KL, NLL, OTHER_NLL, SAME, sequence_sums
+from olivelike.evaluate.quality.next_token import COUNT, KL, NLL, OTHER_NLL, SAME
 from olivelike.evaluate.quality.side_by_side import Rows
-from olivelike.evaluate.sessions.batches import batch_size, finite
-from olivelike.evaluate.sessions.causal import MASK, TOKENS, CausalSession, open_tokens
-from olivelike.evaluate.statistics.bootstrap import bootstrapped
+from olivelike.evaluate.quality.token_blocks import read_blocks
+from olivelike.evaluate.statistics.bootstrap import FEWEST_SAMPLES
+from olivelike.evaluate.statistics.corpus_values import Extremes, corpus_value
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from olivelike.contracts.data import Array
-
     Sums = NDArray[np.float64]
 
-FEWEST = 8
-"""Sequences below which resampling them says nothing of what others would give."""
-LOGITS = "logits"
 SUMS, OTHER = "sums", "other"
 
 
@@ -49,26 +42,6 @@ class PerplexityConfig(MetricConfig):
     """Samples in one run; a model with a fixed batch size gets its own. A run's logits are held in memory, no more."""
 
 
-@dataclass(frozen=True, slots=True)
-class Blocks:
-    """What was read: the sums of each block of tokens, and the sample that each is of."""
-
-    sums: Sums
-    samples: NDArray[np.int64]
-
-    def by_sequence(self) -> tuple[Sums, str]:
-        """Returns the sums of what is resampled: of each sample, or of each block where there is one sample only."""
-        import numpy as np
-
-        filled = self.sums[:, COUNT] > 0
-        sums, samples = self.sums[filled], self.samples[filled]
-        if len(np.unique(samples)) < 2:
-            return sums, "blocks"
-        together = np.zeros((int(samples.max()) + 1, sums.shape[1]))
-        np.add.at(together, samples, sums)
-        return together[together[:, COUNT] > 0], "sequences"
-
-
 class Perplexity(Metric[PerplexityConfig]):
     """Perplexity of a causal language model, with the divergence from the baseline and how often both agree.
 
@@ -78,8 +51,10 @@ class Perplexity(Metric[PerplexityConfig]):
     (llama.cpp's report on quantized models gives the three). The baseline itself has a divergence of 0 and agrees always.
 
     Tokens of one text are not independent, so whole sequences are resampled, both models' together; of a single long text
-    its blocks. Details hold the standard errors (delta method for a ratio of sums, Cochran 1977, Sampling Techniques,
-    section 6.4), the number of tokens, and the ratio of both perplexities with its interval.
+    its blocks. Where all sequences agree, the rule of three bounds what they could have missed: sequences of which a model
+    knows nothing, as if all tokens were equally likely. Details hold the standard errors (delta method for a ratio of sums,
+    Cochran 1977, Sampling Techniques, section 6.4), the number of tokens, and the ratio of both perplexities with its
+    interval.
 
     Data give `input_ids` (`[samples, length]`, one after the other) and, where samples are padded, `attention_mask`.
     Positions, an empty past and a mask that data lack are filled in.
@@ -110,28 +85,36 @@ class Perplexity(Metric[PerplexityConfig]):
             InputError: OL206, no samples, no such output, inputs that cannot be filled in, tokens outside the vocabulary.
             MeasureError: OL504, logits of another shape than the baseline's, or not finite, or the model cannot be run.
         """
+        import numpy as np
+
         compared = candidate.digest != reference.digest
         models = [candidate, reference] if compared else [candidate]
-        sums, unit = _read(models, config, context).by_sequence()
-        if len(sums) < FEWEST:
-            few = f"{len(sums)} {unit} are too few to resample: give at least {FEWEST}, or a smaller `length`"
+        blocks = read_blocks(models, config, context)
+        sums, unit = blocks.by_sequence()
+        if len(sums) < FEWEST_SAMPLES:
+            few = f"{len(sums)} {unit} are too few to resample: give at least {FEWEST_SAMPLES}, or a smaller `length`"
             return dict.fromkeys((spec.name for spec in self.values(config)), Undefined(few))
         report: dict[str, Json] = {"tokens": int(sums[:, COUNT].sum()), unit: len(sums)}
+        nothing = float(np.log(blocks.vocabulary))
         agreement = (
-            _ratio_value(sums, column, spec, context, report)
-            for column, spec in zip((KL, SAME), self.values(config)[1:], strict=True)
+            _ratio_value(sums, column, ends, spec, context, report)
+            for column, ends, spec in zip((KL, SAME), ((0, nothing), (1, 0)), self.values(config)[1:], strict=True)
         )
         kl, same = agreement if compared else (_of_itself(spec, len(sums)) for spec in self.values(config)[1:])
-        return {"perplexity": _perplexity(sums, compared, context, report), "kl": kl, "same_top": same}
+        return {"perplexity": _perplexity(sums, nothing, compared, context, report), "kl": kl, "same_top": same}
 
 
-def _perplexity(sums: Sums, compared: bool, context: MeasureContext, report: Mapping[str, Json]) -> Value:
+def _perplexity(
+    sums: Sums, nothing: float, compared: bool, context: MeasureContext, report: Mapping[str, Json]
+) -> Value:
     import numpy as np
 
-    found = bootstrapped(
+    own = _columns(sums, NLL)
+    found = corpus_value(
         partial(_exp_mean, NLL),
-        {SUMS: _columns(sums, NLL)},
+        {SUMS: own},
         {SUMS: _columns(sums, OTHER_NLL)} if compared else {},
+        _extremes(own, NLL, (0, nothing)),
         better="lower",
         seed=context.seed,
         level=context.level,
@@ -147,8 +130,14 @@ def _perplexity(sums: Sums, compared: bool, context: MeasureContext, report: Map
     }
     if compared:
         gaps = np.stack([sums[:, COUNT], sums[:, NLL] - sums[:, OTHER_NLL]], axis=1)
-        ratio = bootstrapped(
-            partial(_exp_mean, NLL), {SUMS: gaps}, {}, better="lower", seed=context.seed, level=context.level
+        ratio = corpus_value(
+            partial(_exp_mean, NLL),
+            {SUMS: gaps},
+            {},
+            _extremes(gaps, NLL, (-nothing, nothing)),
+            better="lower",
+            seed=context.seed,
+            level=context.level,
         )
         if isinstance(ratio, Measurement):
             details["ratio_to_baseline"] = {"value": ratio.value, "low": ratio.low, "high": ratio.high}
@@ -156,12 +145,18 @@ def _perplexity(sums: Sums, compared: bool, context: MeasureContext, report: Map
 
 
 def _ratio_value(
-    sums: Sums, column: int, spec: ValueSpec, context: MeasureContext, report: Mapping[str, Json]
+    sums: Sums,
+    column: int,
+    ends: tuple[float, float],
+    spec: ValueSpec,
+    context: MeasureContext,
+    report: Mapping[str, Json],
 ) -> Value:
-    found = bootstrapped(
+    found = corpus_value(
         partial(_mean, column),
         {SUMS: sums},
         {},
+        _extremes(sums, column, ends),
         better=spec.better,
         unit=spec.unit,
         seed=context.seed,
@@ -185,6 +180,24 @@ def _columns(sums: Sums, column: int) -> Sums:
     return np.stack([sums[:, COUNT], sums[:, column]], axis=1)
 
 
+def _extremes(sums: Sums, column: int, ends: tuple[float, float]) -> Extremes:
+    """Returns what makes up sequences of which a model knows every token, and others of which it knows nothing.
+
+    Args:
+        sums: that are imitated, their counts of tokens above all.
+        column: what is put in.
+        ends: of a token, by a model that is sure of the right one, and by one to which all of them are equally likely.
+    """
+
+    def made_up(chosen: NDArray[np.intp]) -> tuple[Rows, Rows]:
+        right, wrong = sums[chosen], sums[chosen]
+        for rows, end in ((right, ends[0]), (wrong, ends[1])):
+            rows[:, column] = end * rows[:, COUNT]
+        return {SUMS: right}, {SUMS: wrong}
+
+    return made_up
+
+
 def _mean(column: int, rows: Rows) -> float:
     sums = rows[SUMS].sum(axis=0)
     return float(sums[column] / sums[COUNT])
@@ -204,85 +217,3 @@ def _standard_error(sums: Sums, counts: Sums) -> float:
     n = len(counts)
     apart = sums - counts * (sums.sum() / counts.sum())
     return float(np.sqrt((apart**2).sum() / (n * (n - 1))) / counts.mean())
-
-
-def _read(models: list[Artifact], config: PerplexityConfig, context: MeasureContext) -> Blocks:
-    """Runs the models on every block of text, keeping the sums only."""
-    import numpy as np
-
-    opened = [open_tokens(context, context.open(model)) for model in models]
-    sessions = [session for session, _ in opened]
-    outputs = [_output(session, config) for session in sessions]
-    size = min(batch_size(session, config.batch) for session in sessions)
-    length = min(_length(session, config.length) for session in sessions)
-    total = opened[0][1].count
-    sums, samples, count = [np.empty((0, 5))], [np.empty(0, np.int64)], 0
-    for batch in opened[0][1].batches(size, config.samples):
-        for tokens, mask in _blocks(batch, length):
-            feeds = _padded(tokens, mask, sessions[0])
-            logits = [_logits(*each, feeds) for each in zip(sessions, outputs, strict=True)]
-            _check(tokens, logits, outputs[0])
-            sums.append(sequence_sums(tokens, mask, logits[0], logits[-1]))
-            samples.append(count + np.arange(len(tokens)))
-        count += batch.size
-        context.progress(min(count / max(min(config.samples or total, total), 1), 1.0))
-    if not count:
-        raise fail(InputError, "OL206", "the data hold no samples", hint="give at least one sample")
-    return Blocks(np.concatenate(sums), np.concatenate(samples))
-
-
-def _output(session: Session, config: PerplexityConfig) -> str:
-    names = [info.name for info in session.outputs]
-    if config.output and config.output not in names:
-        claim = f"the model has no output {config.output!r}"
-        raise fail(InputError, "OL206", claim, path="output", hint=nearest(config.output, names))
-    return config.output or (LOGITS if LOGITS in names else names[0])
-
-
-def _length(session: CausalSession, wanted: int) -> int:
-    """Returns the length that the model fixes for its tokens, or else the one wanted."""
-    shapes = [info.shape for info in session.inputs if info.name == TOKENS]
-    return next((size for shape in shapes for size in shape[1:2] if isinstance(size, int)), wanted)
-
-
-def _blocks(batch: Batch, length: int) -> Iterator[tuple[Array, Array]]:
-    import numpy as np
-
-    tokens = batch.feeds[TOKENS]
-    if tokens.ndim != 2:
-        claim = f"{TOKENS} has the shape {list(tokens.shape)} where [samples, length] is needed"
-        raise fail(InputError, "OL206", claim, hint="give each sample a sequence of tokens")
-    mask = np.asarray(batch.feeds.get(MASK, np.ones_like(tokens)))
-    for start in range(0, tokens.shape[1] - 1, length):
-        yield tokens[:, start : start + length], mask[:, start : start + length]
-
-
-def _padded(tokens: Array, mask: Array, session: CausalSession) -> dict[str, Array]:
-    """Returns feeds; a last block that is shorter than what the model fixes is filled up on the right, which no token sees."""
-    import numpy as np
-
-    missing = _length(session, tokens.shape[1]) - tokens.shape[1]
-    return {name: np.pad(each, ((0, 0), (0, missing))) for name, each in ((TOKENS, tokens), (MASK, mask))}
-
-
-def _logits(session: CausalSession, output: str, feeds: Mapping[str, Array]) -> Array:
-    return finite(session.run(feeds, [output])[output], output)
-
-
-def _check(tokens: Array, logits: list[Array], output: str) -> None:
-    import numpy as np
-
-    shape = logits[0].shape
-    if len(shape) != 3 or shape[0] != len(tokens) or shape[1] < tokens.shape[1]:
-        claim = f"the output {output!r} has the shape {list(shape)} for tokens {list(tokens.shape)}"
-        hint = (
-            "name the output of logits [samples, length, vocabulary]; a model that gives the last one's only has none"
-        )
-        raise fail(InputError, "OL206", claim, path="output", hint=hint)
-    if logits[-1].shape != shape:
-        claim = f"the logits have the shape {list(shape)} where the baseline's have {list(logits[-1].shape)}"
-        raise fail(MeasureError, "OL504", claim)
-    largest = int(np.asarray(tokens).max(initial=0))
-    if largest >= shape[2]:
-        claim = f"the token {largest} is outside the model's vocabulary of {shape[2]}"
-        raise fail(InputError, "OL206", claim, hint="use the tokenizer that the model was trained with")

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from math import inf, nan
-from typing import Annotated, Literal, TypeAlias
+from typing import TYPE_CHECKING, Annotated, Literal, TypeAlias
 
 from pydantic import Field, PositiveInt, model_validator
 
@@ -18,7 +18,12 @@ from olivelike.evaluate.quality.bounded_scores import Bounds, mean_score, stops_
 from olivelike.evaluate.quality.side_by_side import Observed, Observer, Rows, observe
 from olivelike.evaluate.quality.user_scores import DOWN, UP, UserScores
 from olivelike.evaluate.sessions.batches import finite
-from olivelike.evaluate.statistics.bootstrap import Statistic, bootstrapped
+from olivelike.evaluate.statistics.bootstrap import Statistic
+from olivelike.evaluate.statistics.corpus_values import corpus_value
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 Name: TypeAlias = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
 
@@ -35,8 +40,8 @@ class ScriptMetricConfig(MetricConfig):
     better: Better | dict[Name, Better] = "higher"
     """Which direction is better: for all values, or a mapping of names to directions."""
     range: tuple[float, float] | Literal["unbounded"] = (0.0, 1.0)
-    """The least and the largest score that a single sample can have. What has bounds is sampled until decided; it is not
-    asked of pairs, whose value is the ratio of the sums."""
+    """The least and the largest score that a single sample can have. What has bounds is sampled until decided. Pairs may
+    have ratios outside; it says how far a sample could be from the others where all that were seen agree."""
     batch: PositiveInt = 64
     """Samples in one run; a model with a fixed batch size gets its own."""
 
@@ -60,9 +65,10 @@ class ScriptMetric(Metric[ScriptMetricConfig]):
 
     Of scores the value is their mean; with a `range`, the interval is one that holds however often one looks, and a
     candidate that is shown to have lost too much is left at that after a few hundred samples. Of pairs `(numerators,
-    denominators)` the value is the ratio of the sums over all samples, as it is usual for error rates of a corpus (character
-    accuracy: characters minus edits, over characters). Ratios, and scores without a range, get bootstrap intervals. Against
-    the baseline, on the same samples, all of them give the difference with an interval of its own.
+    denominators)` the value is the ratio of the sums over all samples, as it is usual for error rates of a corpus
+    (character accuracy: characters minus edits, over characters). Ratios, and scores without a range, get bootstrap
+    intervals; where all samples agree, the rule of three bounds what they could have missed. Against the baseline, on the
+    same samples, all of them give the difference with an interval of its own.
     """
 
     name = "script"
@@ -123,10 +129,13 @@ def _value(
         return mean_score(observed, name, bounds)
     columns = (name,) if name in observed.own else (name + UP, name + DOWN)
     statistic: Statistic = partial(_mean, name) if name in observed.own else partial(_ratio, name)
-    found = bootstrapped(
+    own = {column: observed.own[column] for column in columns}
+    other = {column: observed.other[column] for column in columns} if observed.other else {}
+    found = corpus_value(
         statistic,
-        {column: observed.own[column] for column in columns},
-        {column: observed.other[column] for column in columns} if observed.other else {},
+        own,
+        other,
+        partial(_extremes, columns, config.range, [rows for rows in (own, other) if rows]),
         better=config.direction(name),
         seed=context.seed,
         level=context.level,
@@ -142,3 +151,31 @@ def _mean(name: str, rows: Rows) -> float:
 def _ratio(name: str, rows: Rows) -> float:
     down = float(rows[name + DOWN].sum())
     return float(rows[name + UP].sum()) / down if down else nan
+
+
+def _extremes(
+    columns: tuple[str, ...],
+    bounds: tuple[float, float] | Literal["unbounded"],
+    seen: Sequence[Rows],
+    chosen: NDArray[np.intp],
+) -> tuple[Rows, Rows]:
+    """Returns rows of samples with the largest score, and with the least: of the range, or seen outside of it."""
+    import numpy as np
+
+    if len(columns) == 1:
+        scores = np.concatenate([rows[columns[0]] for rows in seen]).astype(np.float64)
+        low, high = _ends(scores, bounds)
+        return {columns[0]: np.full(len(chosen), high)}, {columns[0]: np.full(len(chosen), low)}
+    up, down = columns
+    above, below = (np.concatenate([rows[name] for rows in seen]).astype(np.float64) for name in columns)
+    low, high = _ends(above[below > 0] / below[below > 0], bounds)
+    counted = np.flatnonzero(seen[0][down])
+    sizes = seen[0][down].astype(np.float64)[counted[chosen % len(counted)]]
+    return {up: high * sizes, down: sizes}, {up: low * sizes, down: sizes}
+
+
+def _ends(scores: NDArray[np.float64], bounds: tuple[float, float] | Literal["unbounded"]) -> tuple[float, float]:
+    ends = [float(scores.min()), float(scores.max())]
+    if isinstance(bounds, tuple):
+        ends += bounds
+    return min(ends), max(ends)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
-from typing import Annotated, Literal, TypeAlias
+from typing import TYPE_CHECKING, Annotated, Literal, TypeAlias
 
 from pydantic import Field, PositiveInt
 
@@ -19,7 +19,13 @@ from olivelike.evaluate.quality.bounded_scores import SHARE, mean_score, stops_w
 from olivelike.evaluate.quality.side_by_side import Observed, Observer, Rows, observe
 from olivelike.evaluate.quality.text_statistics import Corpus, Scores, statistics_of
 from olivelike.evaluate.quality.texts import references, written
-from olivelike.evaluate.statistics.bootstrap import bootstrapped
+from olivelike.evaluate.statistics.corpus_values import corpus_value
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from olivelike.contracts.data import Array
 
 TextValue: TypeAlias = Literal["exact_match", "cer", "wer", "bleu", "chrf", "rouge1", "rouge2", "rougeL"]
 MODULES = {
@@ -28,6 +34,8 @@ MODULES = {
 }  # fmt: skip
 FIT = " fit"
 """What is added to a value's name for the column that says which references are fit for it."""
+WANTED = " wanted"
+"""The column of references; a value's name holds no blank."""
 LOWER = frozenset({"cer", "wer"})
 
 
@@ -56,7 +64,8 @@ class TextMetric(Metric[TextConfig]):
     Error rates, BLEU and chrF are those of the whole corpus, and equal to what jiwer and sacrebleu give for it: edits and
     lengths, or counts of n-grams, are summed over all samples. Their intervals come from the paired bootstrap (Koehn 2004,
     Statistical significance tests for machine translation evaluation): samples are drawn anew, with what both models made
-    of them. `exact_match` and ROUGE are means over samples with intervals as of accuracy.
+    of them; where all samples agree, the rule of three bounds what they could have missed (texts of which nothing is
+    written). `exact_match` and ROUGE are means over samples with intervals as of accuracy.
 
     Spaces at the ends do not count. An error rate on an empty reference is a division by zero, and so there is none.
     """
@@ -119,7 +128,8 @@ def _observer(
         if config.lowercase:
             wanted, got = [text.lower() for text in wanted], [text.lower() for text in got]
         fit = {name + FIT: np.array([each.countable(text) for text in wanted]) for name, each in statistics.items()}
-        return {name: each.rows(wanted, got) for name, each in statistics.items()} | fit
+        kept = {WANTED: np.array(wanted, dtype=np.object_)}
+        return {name: each.rows(wanted, got) for name, each in statistics.items()} | fit | kept
 
     return seen
 
@@ -131,10 +141,11 @@ def _value(observed: Observed, name: str, statistics: Scores | Corpus, context: 
         return Undefined(statistics.uncountable.format(int(fit.argmin())))
     if isinstance(statistics, Scores):
         return mean_score(observed, name)
-    found = bootstrapped(
+    found = corpus_value(
         partial(_corpus, statistics, name),
         {name: own},
         {} if other is None else {name: other},
+        partial(_extremes, statistics, name, observed.own[WANTED]),
         better=_better(name),
         seed=context.seed,
         level=context.level,
@@ -144,3 +155,9 @@ def _value(observed: Observed, name: str, statistics: Scores | Corpus, context: 
 
 def _corpus(statistics: Corpus, name: str, rows: Rows) -> float:
     return statistics.value(rows[name].sum(axis=0))
+
+
+def _extremes(statistics: Corpus, name: str, wanted: Array, chosen: NDArray[np.intp]) -> tuple[Rows, Rows]:
+    """Returns rows of samples of which a model wrote all that was wanted, and of those of which it wrote nothing."""
+    texts = [str(text) for text in wanted[chosen]]
+    return {name: statistics.rows(texts, texts)}, {name: statistics.rows(texts, [""] * len(texts))}

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, TypeAlias
 
-from olivelike.contracts.data import Dataset
-from olivelike.contracts.metric import MeasureContext, Session, TensorInfo
+from olivelike.contracts.metric import MeasureContext, Session
 from olivelike.errors import InputError, fail
-from olivelike.evaluate.sessions.decoder import MASK, TOKENS
+from olivelike.evaluate.sessions.causal import open_tokens
+from olivelike.evaluate.sessions.causal_inputs import MASK, TOKENS
 
 if TYPE_CHECKING:
     from olivelike.contracts.data import Array
@@ -34,7 +33,7 @@ def prompts_for(context: MeasureContext, session: Session, length: int, vocabula
     """
     if not context.has_data:
         return _drawn(length, vocabulary, context.seed)
-    samples = [_counted(batch.feeds) for batch in _dataset(context, session).batches(1, MOST)]
+    samples = [_counted(batch.feeds) for batch in open_tokens(context, session)[1].batches(1, MOST)]
     found = tuple(sample[:length] for sample in samples if len(sample) >= length)
     if not found:
         longest = max(map(len, samples), default=0)
@@ -63,33 +62,3 @@ def _check_known(prompts: Prompts, vocabulary: int) -> None:
     if unknown:
         claim = f"the data hold the token {unknown[-1]}, and the model knows those from 0 to {vocabulary - 1}"
         raise fail(InputError, "OL206", claim, hint="use the model's own tokenizer")
-
-
-def _dataset(context: MeasureContext, session: Session) -> Dataset:
-    """Opens the metric's data for the tokens and their mask; without a column for the mask all tokens count."""
-    tokens = [info for info in session.inputs if info.name == TOKENS]
-    masks = [info for info in session.inputs if info.name == MASK]
-    try:
-        return context.data(_Fed(session, (*tokens, *masks)))
-    except InputError as error:
-        if not masks or any(problem.path.endswith(f".{MASK}") for problem in error.problems):
-            raise
-        return context.data(_Fed(session, tuple(tokens)))
-
-
-@dataclass(frozen=True, slots=True)
-class _Fed:
-    """A session of which only some inputs are fed by data."""
-
-    session: Session
-    inputs: tuple[TensorInfo, ...]
-
-    @property
-    def outputs(self) -> tuple[TensorInfo, ...]:
-        return self.session.outputs
-
-    def run(self, feeds: Mapping[str, Array], outputs: Sequence[str] = ()) -> dict[str, Array]:
-        return self.session.run(feeds, outputs)
-
-    def time(self, feeds: Mapping[str, Array]) -> float:
-        return self.session.time(feeds)

@@ -58,7 +58,9 @@ class Server(Metric[ServerConfig]):
     A model that cannot keep up has no latency: its queue, and with it every number, would grow as long as one looks. Nor is
     one given where it is so busy that its queue does not settle while a block lasts: at 90 % that takes some 340 requests
     (`serving.settling`), for which blocks are made longer as far as `longest` allows. Where that is so of the baseline
-    alone, the candidate's values stand without a comparison.
+    alone, the candidate's values stand without a comparison. What is left of the empty beginning makes the mean low, in
+    simulations by up to 6 % for models that always take the same time and up to 15 % for exponential times of service,
+    where `longest` allowed blocks just as long as a queue takes to settle; by up to 2 % and 7 % in blocks of twice that.
     """
 
     name = "server"

@@ -17,6 +17,7 @@ from olivelike.contracts.metric import Session
 from olivelike.contracts.outcome import Measurement, Paired, Undefined, Unpaired, Value
 from olivelike.errors import InputError, MeasureError
 from olivelike.evaluate.quality.perplexity import Perplexity, PerplexityConfig
+from olivelike.evaluate.statistics.corpus_values import missed_share
 from olivelike.sources.dataset import open_dataset
 from olivelike.sources.npz import Npz
 from olivelike.testing.measure_context import MemoryContext
@@ -125,6 +126,21 @@ def test_the_baseline_diverges_from_itself_by_nothing(tmp_path: Path) -> None:
     assert [found(measured[name]).interval.high for name in ("kl", "same_top")] == [0, 1]
 
 
+def test_models_that_agree_on_all_sequences_may_differ_on_others(tmp_path: Path) -> None:
+    """Twenty sequences may have missed a sixth of all (rule of three), and a model that knows nothing gives log 11 nats."""
+    candidate, reference = bigram(tmp_path / "candidate", TABLE, state=True), bigram(tmp_path / "baseline", TABLE)
+    measured = Perplexity().measure(candidate, reference, PerplexityConfig(), context(tmp_path))
+    kl, same, perplexity = (found(measured[name]) for name in ("kl", "same_top", "perplexity"))
+    share = missed_share(20)
+    assert (kl.low, kl.value, kl.high) == (0, 0, pytest.approx(share * np.log(VOCABULARY), rel=0.1))
+    assert (same.low, same.value, same.high) == (pytest.approx(1 - share, rel=0.05), 1, 1)
+    assert isinstance(perplexity.versus, Paired)
+    assert perplexity.versus.interval.low < 0 < perplexity.versus.interval.high
+    ratio = perplexity.details["ratio_to_baseline"]
+    assert isinstance(ratio, dict)
+    assert float(str(ratio["low"])) < 1 < float(str(ratio["high"]))
+
+
 def test_the_standard_error_is_that_of_sequences_not_of_tokens(tmp_path: Path) -> None:
     # Each sequence repeats one pair of tokens: more of the same tells nothing new.
     pairs = RANDOM.integers(0, VOCABULARY, (24, 2))
@@ -189,7 +205,7 @@ def test_a_model_of_fixed_length_gets_its_own(tmp_path: Path) -> None:
 
 def test_too_few_sequences_give_no_interval_and_so_no_value(tmp_path: Path) -> None:
     measured = measure(tmp_path, OTHER, tokens=TOKENS[:7])
-    assert measured["kl"] == Undefined("7 sequences are too few to resample: give at least 8, or a smaller `length`")
+    assert measured["kl"] == Undefined("7 sequences are too few to resample: give at least 10, or a smaller `length`")
     assert set(measured) == {"perplexity", "kl", "same_top"}
 
 
@@ -213,7 +229,7 @@ def test_another_vocabulary_than_the_baselines_is_refused(tmp_path: Path) -> Non
 
 def test_a_model_that_takes_no_tokens_is_refused(tmp_path: Path) -> None:
     model = classifier(tmp_path)
-    with pytest.raises(InputError, match=r"OL206: the model has no input 'input_ids'; it takes image"):
+    with pytest.raises(InputError, match=r"OL206: the model has no input 'input_ids' of whole numbers; it takes image"):
         Perplexity().measure(model, model, PerplexityConfig(), MemoryContext(tmp_path))
 
 

@@ -15,6 +15,7 @@ from olivelike.contracts.metric import Prospect
 from olivelike.contracts.outcome import Measurement, Paired, Undefined, Unpaired, Value
 from olivelike.errors import InputError, MeasureError
 from olivelike.evaluate.quality.script import ScriptMetric, ScriptMetricConfig
+from olivelike.evaluate.statistics.corpus_values import missed_share
 from olivelike.evaluate.statistics.intervals import matched_difference_interval, proportion_interval
 from olivelike.sources.calling import load_call
 from olivelike.testing.measure_context import MemoryContext
@@ -24,10 +25,10 @@ from tests.evaluate.tiny_models import classifier
 if TYPE_CHECKING:
     from olivelike.contracts.data import Array
 
-# Eight one-hot images of three classes; the labels are words, of which the identity reads the first six rightly.
+# Sixteen one-hot images of three classes, eight twice; the labels are words, of which the identity reads six in eight rightly.
 WORDS = np.array(["ant", "bee", "cat"])
-CLASSES = np.array([0, 1, 2, 0, 1, 2, 0, 1])
-LABELS = WORDS[[0, 1, 2, 0, 1, 2, 1, 2]]
+CLASSES = np.array([0, 1, 2, 0, 1, 2, 0, 1] * 2)
+LABELS = WORDS[[0, 1, 2, 0, 1, 2, 1, 2] * 2]
 IMAGES = np.eye(3)[CLASSES]
 CONFUSED = np.eye(3)[[0, 2, 1]]  # takes class 1 for 2 and the other way round
 
@@ -89,10 +90,10 @@ class TestScript(MetricContract):
 
 def test_verdicts_of_samples_get_the_intervals_of_accuracy(tmp_path: Path) -> None:
     measured = found(measure(tmp_path, context(tmp_path), config(), CONFUSED)["score"])
-    known = proportion_interval(3, 8)
-    assert (measured.value, measured.low, measured.high, measured.n) == (known.value, known.low, known.high, 8)
-    # The words are not the class ids of test_accuracy, but right and wrong are: 1 is gained, 4 are lost.
-    assert measured.versus == Paired("difference", matched_difference_interval(1, 4, 8))
+    known = proportion_interval(6, 16)
+    assert (measured.value, measured.low, measured.high, measured.n) == (known.value, known.low, known.high, 16)
+    # The words are not the class ids of test_accuracy, but right and wrong are: of eight 1 is gained, 4 are lost.
+    assert measured.versus == Paired("difference", matched_difference_interval(2, 8, 16))
 
 
 def test_labels_come_as_the_data_give_them(tmp_path: Path) -> None:
@@ -115,23 +116,23 @@ def test_data_without_labels_can_be_scored(tmp_path: Path) -> None:
 def test_a_ratio_divides_the_sums_over_all_samples(tmp_path: Path) -> None:
     measured = measure(tmp_path, context(tmp_path), config("letters", batch=8, **BOTH))
     errors = found(measured["errors"])
-    assert errors.value == pytest.approx(2 / (8 * 3 + sum(range(8))), rel=1e-12), "two errors in 52 letters"
+    assert errors.value == pytest.approx(2 / (8 * 3 + sum(range(8))), rel=1e-12), "two errors in 52 letters, twice"
     assert errors.better == "lower"
     assert errors.low < errors.value < errors.high
     assert errors.versus == Unpaired()
-    assert found(measured["share"]).value == 6 / 8
+    assert found(measured["share"]).value == 12 / 16
 
 
 def test_a_ratio_is_compared_with_the_baseline_on_the_same_resamples(tmp_path: Path) -> None:
-    errors = found(measure(tmp_path, context(tmp_path), config("letters", **BOTH), CONFUSED)["errors"])
+    errors = found(measure(tmp_path, context(tmp_path), config("letters", batch=8, **BOTH), CONFUSED)["errors"])
     assert isinstance(errors.versus, Paired)
-    assert errors.versus.interval.value == pytest.approx(3 / 52, rel=1e-12), "five errors against two"
+    assert errors.versus.interval.value == pytest.approx(3 / 52, rel=1e-12), "of eight, five errors against two"
 
 
 def test_scores_that_are_better_when_lower_keep_their_range(tmp_path: Path) -> None:
     asked = config("half_marks", better="lower", range=[-1, 2])
     measured = found(measure(tmp_path, context(tmp_path), asked, CONFUSED)["score"])
-    assert measured.value == pytest.approx((3 + 5 * 0.5) / 8)
+    assert measured.value == pytest.approx((6 + 10 * 0.5) / 16)
     assert -1 <= measured.low < measured.value < measured.high <= 2
     assert measured.better == "lower"
 
@@ -140,6 +141,22 @@ def test_scores_without_a_range_are_resampled(tmp_path: Path) -> None:
     measured = found(measure(tmp_path, context(tmp_path), config("half_marks", range="unbounded"))["score"])
     assert measured.value == 7 / 8
     assert measured.low < 7 / 8 < measured.high <= 1, "a resampled mean of marks is never above the best mark"
+
+
+def test_ratios_that_all_agree_allow_for_what_was_not_seen(tmp_path: Path) -> None:
+    """Sixteen samples without an error: a fifth of others may have some, and the range says how many at worst."""
+    given = context(tmp_path, returns(lambda n: (np.zeros(n), np.ones(n))))
+    errors = found(measure(tmp_path, given, config("function", better="lower"), CONFUSED)["score"])
+    assert (errors.low, errors.value) == (0, 0)
+    assert errors.high == pytest.approx(missed_share(16), rel=0.1)
+    assert isinstance(errors.versus, Paired)
+    assert errors.versus.interval.high == -errors.versus.interval.low == pytest.approx(errors.high)
+
+
+def test_scores_that_all_agree_and_have_no_range_give_no_value(tmp_path: Path) -> None:
+    given = context(tmp_path, returns(lambda n: np.full(n, 3.0)))
+    value = measure(tmp_path, given, config("function", range="unbounded"))["score"]
+    assert isinstance(value, Undefined) and "all 16 samples agree, and nothing bounds" in value.reason
 
 
 def test_a_candidate_that_is_out_is_left_at_that(tmp_path: Path) -> None:
@@ -181,12 +198,12 @@ def returns(value: Callable[[int], object]) -> Function:
         (lambda n: None, r"gives a NoneType for 'score', not numbers"),
         (lambda n: [[1], [1, 2]], r"gives for 'score' what makes no array"),
         (lambda n: np.full(n, np.nan), r"gives nan for 'score', of sample 0 in a batch"),
-        (lambda n: [0.5] * (n - 1) + [np.inf], r"gives inf for 'score', of sample 7 in a batch"),
-        (lambda n: np.ones(n + 1), r"gives an array \[9\] for 'score' where 8 samples need \[8\]"),
-        (lambda n: np.ones((n, 2)), r"gives an array \[8, 2\] for 'score'"),
+        (lambda n: [0.5] * (n - 1) + [np.inf], r"gives inf for 'score', of sample 15 in a batch"),
+        (lambda n: np.ones(n + 1), r"gives an array \[17\] for 'score' where 16 samples need \[16\]"),
+        (lambda n: np.ones((n, 2)), r"gives an array \[16, 2\] for 'score'"),
         (lambda n: 0.9, r"gives an array \[\] for 'score'"),
         (lambda n: np.full(n, 93.0), r"gives 93 for 'score', outside the range from 0 to 1"),
-        (lambda n: (np.ones(n), np.ones(n - 1)), r"gives an array \[7\] for 'score'"),
+        (lambda n: (np.ones(n), np.ones(n - 1)), r"gives an array \[15\] for 'score'"),
         (lambda n: (np.ones(n), -np.ones(n)), r"gives a negative denominator for 'score': -1"),
         (
             lambda n: {"scores": np.ones(n)},
@@ -204,7 +221,7 @@ def test_what_is_of_no_use_is_refused_with_the_users_file(
 
 
 def test_one_array_for_several_values_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"OL209 user\.py: right\(\) returns an array \[8\] of bool where 2 values"):
+    with pytest.raises(InputError, match=r"OL209 user\.py: right\(\) returns an array \[16\] of bool where 2 values"):
         measure(tmp_path, context(tmp_path), config("right", values=["a", "b"]))
 
 

@@ -11,10 +11,9 @@ import pytest
 from onnx import TensorProto, helper
 
 from olivelike.contracts.artifact import Artifact
-from olivelike.contracts.metric import TensorInfo
 from olivelike.contracts.target import Target
 from olivelike.errors import InputError
-from olivelike.evaluate.sessions.decoder import Decoder, decoder, empty_past
+from olivelike.evaluate.sessions.decoder import Decoder, decoder
 from olivelike.evaluate.sessions.session import open_session
 from olivelike.testing.measure_context import artifact_at
 from tests.evaluate.tiny_models import VOCABULARY, classifier, language_model, write
@@ -127,30 +126,3 @@ def test_a_model_that_cannot_write_by_itself_is_refused(
     model = write(tmp_path, nodes, inputs, outputs, kind=TensorProto.INT64)
     with pytest.raises(InputError, match=f"OL206.*{reason}"):
         opened(model)
-
-
-@pytest.mark.parametrize(
-    ("shape", "empty"),
-    [
-        (("batch_size", 2, "past_sequence_length", 4), (1, 2, 0, 4)),
-        (("batch", 2, "?", 4), (1, 2, 0, 4)),
-        ((1, 2, 4, "past"), (1, 2, 4, 0)),
-    ],
-)
-def test_an_empty_cache_has_the_models_own_shape_and_type(shape: tuple[int | str, ...], empty: tuple[int, ...]) -> None:
-    array = empty_past(TensorInfo("past", "float16", shape))
-    assert (array.shape, array.dtype) == (empty, np.float16)
-
-
-@pytest.mark.parametrize(
-    "info",
-    [
-        TensorInfo("past", "float32", (1, 2, 128, 4)),
-        TensorInfo("past", "float32", ("batch", "heads", "past", 4)),
-        TensorInfo("past", "bfloat16", ("batch", 2, "past", 4)),
-    ],
-    ids=["of fixed length", "of unknown heads", "of a type that numpy lacks"],
-)
-def test_a_cache_that_cannot_be_left_empty_is_refused(info: TensorInfo) -> None:
-    with pytest.raises(InputError, match=r"OL206.*cannot be left empty"):
-        empty_past(info)
