@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import assert_never
+from typing import TypeVar, assert_never
 
 from olivelike.contracts.artifact import Artifact
 from olivelike.contracts.outcome import Failed, Measurement
@@ -17,6 +17,8 @@ from olivelike.engine.measure import Unavailable, Values, measure
 from olivelike.errors import InputError
 from olivelike.evaluate.statistics.intervals import LEVEL
 from olivelike.plan.model import Constraint, MetricPlan
+
+Ranked = TypeVar("Ranked")
 
 ALPHA = 0.05
 MOST_TRIED = 2
@@ -42,9 +44,14 @@ def certify(desk: Desk, candidates: Sequence[Candidate], baseline: Reference) ->
         candidates: feasible by the data that the search saw, the best first.
         baseline: what constraints compare with.
     """
+    return first_accepted(candidates, lambda candidate: certify_one(desk, candidate, baseline))
+
+
+def first_accepted(ranked: Sequence[Ranked], judged: Callable[[Ranked], Certificate]) -> tuple[Certificate, ...]:
+    """Returns the certificates of the best, in their order, up to the first that is accepted; two at most."""
     certificates: list[Certificate] = []
-    for candidate in candidates[:MOST_TRIED]:
-        certificates.append(certify_one(desk, candidate, baseline))
+    for each in ranked[:MOST_TRIED]:
+        certificates.append(judged(each))
         if certificates[-1].verdict is Certainty.ACCEPT:
             break
     return tuple(certificates)
@@ -77,7 +84,7 @@ def judged_on(
     reference = baseline.artifact if baseline.usable else artifact
     own, failed = _measured(desk, metrics, artifact, reference, trial, level)
     base, _ = _measured(desk, metrics, reference, reference, BASELINE, level) if baseline.usable else ({}, "")
-    return tuple(_finding(judgement, failed) for judgement in judge(constraints, own, base)), own
+    return tuple(finding_of(judgement, failed) for judgement in judge(constraints, own, base)), own
 
 
 def _measured(
@@ -98,7 +105,8 @@ def _measured(
     return found, "; ".join(reasons)
 
 
-def _finding(judgement: Judgement, failed: str) -> Finding:
+def finding_of(judgement: Judgement, failed: str = "") -> Finding:
+    """Returns what can be promised of a constraint, and what was found; `failed` says why not all was measured."""
     text = judgement.text.removeprefix(f"{judgement.constraint.text}: ")
     return Finding(judgement.constraint.text, _certainty(judgement), f"{text}: {failed}" if failed else text)
 

@@ -17,7 +17,7 @@ def test_so_many_samples_and_not_one_less_show_the_drop_when_no_answer_changes(d
 
 
 def test_changed_answers_take_more_as_the_square_of_the_bound() -> None:
-    assert samples_for_drop(0.001, 0.02) == pytest.approx(100 * samples_for_drop(0.01, 0.02), rel=0.15)
+    assert samples_for_drop(0.001, 0.02) == pytest.approx(100 * samples_for_drop(0.01, 0.02), rel=0.2)
 
 
 @pytest.mark.parametrize(

@@ -45,6 +45,18 @@ class Observed:
     level: float = LEVEL
 
 
+def looks(samples: int) -> Iterator[int]:
+    """Yields after how many samples it is asked whether more are needed: 256, and after every doubling, but the last.
+
+    >>> list(looks(1024))
+    [256, 512]
+    """
+    look = FIRST_LOOK
+    while look < samples:
+        yield look
+        look *= 2
+
+
 def never(own: Rows, other: Rows) -> bool:
     """Needs all samples."""
     del own, other
@@ -81,14 +93,16 @@ def observe(
     size = min(batch_size(session, batch) for session in sessions)
     total = context.data(sessions[0]).count
     parts: tuple[list[Rows], ...] = tuple([] for _ in models)
-    count, look, complete = 0, FIRST_LOOK, True
+    most = min(samples, total) if samples else total
+    ahead = looks(most)
+    count, look, complete = 0, next(ahead, most), True
     for batches in _batches(sessions, context, size, samples):
         for seen, observed, each in zip(parts, observers, batches, strict=True):
             seen.append(observed(each))
         count += batches[0].size
-        context.progress(min(count / max(min(samples or total, total), 1), 1.0))
-        if count >= look and count < (min(samples, total) if samples else total):
-            look = 2 * count
+        context.progress(min(count / max(most, 1), 1.0))
+        if look <= count < most:
+            look = next((later for later in ahead if later > count), most)
             if enough(*_joined(parts)):
                 complete = False
                 break

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from statistics import NormalDist
 
 from olivelike.contracts.outcome import Interval
@@ -61,9 +61,10 @@ def proportion_interval(successes: int, n: int, level: float = LEVEL) -> Interva
 def matched_difference_interval(gained: int, lost: int, n: int, level: float = LEVEL) -> Interval:
     """Returns the difference of two proportions measured on the same samples: `(gained - lost) / n`.
 
-    The Wald interval with the Laplace adjustment of Bonett & Price (2012): one sample is added to either kind of
-    disagreement, so that no disagreement at all does not pretend to certainty. Fagerland, Lydersen & Laake (2014,
-    Recommended tests and confidence intervals for paired binomial proportions) recommend it for its coverage and simplicity.
+    The score interval of Tango (1998, Equivalence test and confidence interval for the difference in proportions for the
+    paired-sample design): the differences against which the score test does not speak. Its ends err by no more than they
+    promise on the side that matters, accepting a loss that is too large, also where few samples disagree; Wald
+    intervals with an adjustment err there by a tenth to a fifth more. No disagreement at all does not pretend to certainty.
 
     Args:
         gained: samples right with the candidate and wrong with the reference.
@@ -71,19 +72,30 @@ def matched_difference_interval(gained: int, lost: int, n: int, level: float = L
         n: all samples.
         level: of confidence.
     """
-    up, down = (gained + 1) / (n + 2), (lost + 1) / (n + 2)
-    half = _normal_quantile(level) * math.sqrt((up + down - (up - down) ** 2) / (n + 2))
-    value = (gained - lost) / n
-    return Interval(value, max(-1.0, min(value, up - down - half)), min(1.0, max(value, up - down + half)))
+    z, value = _normal_quantile(level), (gained - lost) / n
+    low = _root(lambda difference: _score(gained, lost, n, difference) <= z, -1.0, value)
+    high = _root(lambda difference: _score(gained, lost, n, difference) < -z, value, 1.0)
+    return Interval(value, min(low, value), max(high, value))
 
 
-def _ranks(n: int, tail: float) -> tuple[int, int]:
-    """Returns the ranks of a median's two ends, counted from 1; 0 and n + 1 stand for no such sample."""
-    import numpy as np
-    from scipy.special import bdtr
+def _score(gained: int, lost: int, n: int, difference: float) -> float:
+    """Returns Tango's score statistic of a difference: how many standard errors the one found lies above it."""
+    a, b = 2 * n, (2 * n - gained + lost) * difference - gained - lost
+    c = -lost * difference * (1 - difference)
+    rest = (math.sqrt(max(b * b - 4 * a * c, 0.0)) - b) / (
+        2 * a
+    )  # the likeliest share that was lost, given the difference
+    variance = n * (2 * rest + difference * (1 - difference))
+    distance = gained - lost - n * difference
+    return distance / math.sqrt(variance) if variance > 0 else math.copysign(math.inf, distance) if distance else 0.0
 
-    below = np.asarray(bdtr(np.arange(n + 1), n, 0.5), dtype=np.float64)  # P(at most k of n lie below the median)
-    return int(np.searchsorted(below, tail, side="right")), int(np.searchsorted(below, 1 - tail, side="left")) + 1
+
+def _root(holds: Callable[[float], bool], low: float, high: float) -> float:
+    """Returns where, between two ends, something begins to hold that holds from there on."""
+    for _ in range(60):
+        middle = (low + high) / 2
+        low, high = (low, middle) if holds(middle) else (middle, high)
+    return high
 
 
 def samples_for_drop(drop: float, changed: float, level: float = LEVEL) -> int:
@@ -96,15 +108,23 @@ def samples_for_drop(drop: float, changed: float, level: float = LEVEL) -> int:
 
     Example:
         >>> samples_for_drop(0.01, 0.0), samples_for_drop(0.01, 0.02)
-        (276, 855)
+        (381, 913)
     """
-    low, high = 1, 1 << 40
+    z, low, high = _normal_quantile(level), 1, 1 << 40
     while low < high:
         n = (low + high) // 2
-        either = (changed * n / 2 + 1) / (n + 2)
-        half = _normal_quantile(level) * math.sqrt(2 * either / (n + 2))
-        low, high = (low, n) if half <= drop else (n + 1, high)
+        either = round(changed * n / 2)
+        low, high = (low, n) if _score(either, either, n, -drop) >= z else (n + 1, high)
     return low
+
+
+def _ranks(n: int, tail: float) -> tuple[int, int]:
+    """Returns the ranks of a median's two ends, counted from 1; 0 and n + 1 stand for no such sample."""
+    import numpy as np
+    from scipy.special import bdtr
+
+    below = np.asarray(bdtr(np.arange(n + 1), n, 0.5), dtype=np.float64)  # P(at most k of n lie below the median)
+    return int(np.searchsorted(below, tail, side="right")), int(np.searchsorted(below, 1 - tail, side="left")) + 1
 
 
 def _normal_quantile(level: float) -> float:

@@ -12,7 +12,7 @@ from pydantic import AfterValidator, Field
 
 from olivelike.contracts.artifact import Artifact
 from olivelike.contracts.metric import Cost, MeasureContext, Metric, ValueSpec
-from olivelike.contracts.outcome import Interval, Measurement, Paired, Undefined, Unpaired, Value
+from olivelike.contracts.outcome import Measurement, Paired, Undefined, Value
 from olivelike.evaluate.statistics.blocks import blocked_quantile, blocked_quantile_ratio
 from olivelike.evaluate.timing.timed_models import Compared, TimingConfig, time_models
 
@@ -119,18 +119,22 @@ def latencies(names: tuple[str, ...], level: float, compared: Compared) -> dict[
 
 def _value(name: str, level: float, compared: Compared) -> Value:
     if compared.runs < runs_needed(name):
-        return Undefined(f"{name} takes {runs_needed(name)} timed runs, and {compared.runs} fit into the time")
+        return Undefined(
+            f"{name} takes {runs_needed(name):,} timed runs, and {compared.runs:,} fit into the time: raise `longest`"
+        )
     if name == MEAN:
         mean = fmean(run for block in compared.candidate for run in block) * MILLISECONDS
         return Measurement(mean, "ms", "lower", mean, mean, compared.runs, details=compared.details)
     own = blocked_quantile(compared.candidate, share_of(name), level)
     value, low, high = (end * MILLISECONDS for end in (own.value, own.low, own.high))
     if not all(map(math.isfinite, (low, high))):
-        return Undefined(f"{compared.runs} timed runs bound {name} on one side only")
+        return Undefined(
+            f"{compared.runs:,} timed runs bound {name} on one side only: more are needed, raise `longest`"
+        )
+    if compared.itself:
+        return Measurement(value, "ms", "lower", max(low, 0.0), high, compared.runs, details=compared.details)
     ratio = blocked_quantile_ratio(compared.candidate, compared.reference, share_of(name), level)
-    versus = Unpaired() if compared.itself or not _is_bounded(ratio) else Paired("ratio", ratio)
+    if not 0 < ratio.low <= ratio.high < math.inf:
+        return Undefined(f"{compared.runs:,} timed runs bound the ratio of {name} to the baseline's on one side only")
+    versus = Paired("ratio", ratio)
     return Measurement(value, "ms", "lower", max(low, 0.0), high, compared.runs, versus, compared.details)
-
-
-def _is_bounded(ratio: Interval) -> bool:
-    return 0 < ratio.low <= ratio.high < math.inf

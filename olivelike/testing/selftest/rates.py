@@ -53,10 +53,12 @@ def covered(name: str, count: int, of: int) -> Rate:
     return Rate(name, count, of, least=int(binom.ppf(UNLUCKY, of, PROMISED)))
 
 
-def share_of(of: int, tries: int, most: int) -> int:
-    """Returns a bound given for a number of tries, scaled to fewer: `most` in `tries`, at least one.
+def most_errors(of: int, tries: int, most: int) -> int:
+    """Returns how many errors there may be: `most` in `tries`, and in fewer what an error rate of 5 % explains.
 
-    >>> share_of(200, 400, 28)
-    14
+    >>> most_errors(400, 400, 28), most_errors(20, 400, 28)
+    (28, 4)
     """
-    return max(most * of // tries, 1)
+    from scipy.stats import binom
+
+    return most if of >= tries else int(binom.isf(UNLUCKY, of, 1 - PROMISED))

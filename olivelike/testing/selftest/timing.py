@@ -20,7 +20,7 @@ from olivelike.evaluate.machine.quiet import quiet_machine
 from olivelike.evaluate.timing.latency import Latency, LatencyConfig
 from olivelike.testing.measure_context import MemoryContext, artifact_at
 from olivelike.testing.models import matmul_chain, save
-from olivelike.testing.selftest.rates import Rate, share_of
+from olivelike.testing.selftest.rates import Rate, most_errors
 
 if TYPE_CHECKING:
     from olivelike.contracts.data import Array
@@ -51,7 +51,7 @@ def timing_rates(tries: int, slow_tries: int, seed: int) -> Iterator[Rate]:
         plain = MemoryContext(Path(room))
         found = [_verdict(twin, base, replace(plain, seed=seed + number)) for number in range(tries)]
         different = sum(verdict in {Verdict.FASTER, Verdict.SLOWER} for verdict in found)
-        most = share_of(tries, TRIES, MOST_DIFFERENT)
+        most = most_errors(tries, TRIES, MOST_DIFFERENT)
         yield Rate("a model was called different from itself", different, tries, most=most)
         with _load():
             slowed = [

@@ -12,7 +12,7 @@ from olivelike.testing.measure_context import MemoryContext, artifact_at
 from tests.evaluate.resources.measured_once import MeasuredOnce
 from tests.evaluate.tiny_models import classifier
 
-SHORT = ColdStartConfig(processes=6, seconds=0)
+SHORT = ColdStartConfig(processes=8, seconds=0)
 
 
 class TestColdStart(MeasuredOnce):
@@ -38,7 +38,7 @@ class TestLoadTime(MeasuredOnce):
         return MemoryContext(folder)
 
     def configs(self) -> tuple[LoadTimeConfig, ...]:
-        return (LoadTimeConfig(processes=6, seconds=0),)
+        return (LoadTimeConfig(processes=8, seconds=0),)
 
 
 def test_loading_needs_no_batch_and_the_total_is_longer_than_either_part(tmp_path: Path) -> None:
@@ -47,7 +47,7 @@ def test_loading_needs_no_batch_and_the_total_is_longer_than_either_part(tmp_pat
     found = ColdStart().measure(model, model, SHORT, context)
     assert len(context.opened) == 1
     assert found["total"].value > max(found["load"].value, found["first_run"].value)
-    LoadTime().measure(model, model, LoadTimeConfig(processes=6, seconds=0), context)
+    LoadTime().measure(model, model, LoadTimeConfig(processes=8, seconds=0), context)
     assert len(context.opened) == 1
 
 

@@ -17,7 +17,7 @@ from olivelike.testing.measure_context import MemoryContext, artifact_at
 from tests.evaluate.resources.measured_once import MeasuredOnce
 from tests.evaluate.tiny_models import classifier, write
 
-SHORT = MemoryConfig(processes=3, runs=1)
+SHORT = MemoryConfig(processes=6, runs=1)
 MIB = 1 << 20
 
 
@@ -74,7 +74,7 @@ def life(weights: int, *names: str) -> Life:
 
 def test_values_are_what_a_model_adds_to_its_process() -> None:
     every = ("resident", "peak", "anonymous")
-    found = memory_values([(life(300, *every), life(600, *every))] * 3, {})
+    found = memory_values([(life(300, *every), life(600, *every))] * 6, {})
     numbers = {name: value.value for name, value in found.items() if isinstance(value, Measurement)}
     assert numbers == {"peak": 600, "peak_anonymous": 300, "after_load": 300, "process": 700}
     peak = found["peak"]
@@ -84,14 +84,14 @@ def test_values_are_what_a_model_adds_to_its_process() -> None:
 
 
 def test_what_the_system_does_not_tell_is_undefined_and_the_rest_is_given() -> None:
-    found = memory_values([(life(300, "resident", "peak"),)] * 3, {})
+    found = memory_values([(life(300, "resident", "peak"),)] * 6, {})
     assert isinstance(found["peak_anonymous"], Undefined)
     assert "does not tell" in found["peak_anonymous"].reason
     assert isinstance(found["peak"], Measurement)
 
 
 def test_a_model_too_small_to_be_seen_has_no_value_that_pretends() -> None:
-    found = memory_values([(life(0, "resident", "peak"),)] * 3, {})
+    found = memory_values([(life(0, "resident", "peak"),)] * 6, {})
     assert isinstance(found["peak"], Undefined)
     assert isinstance(found["process"], Measurement)
 

@@ -9,10 +9,9 @@ from hypothesis import strategies as st
 
 from olivelike.evaluate.statistics.blocks import (
     FEWEST_BLOCKS,
-    blocked_mean,
     blocked_median_ratio,
     blocked_quantile,
-    blocked_ratio,
+    blocked_quantile_ratio,
 )
 from olivelike.evaluate.statistics.sequences import quantile_sequence
 
@@ -47,9 +46,8 @@ def test_every_interval_over_blocks_holds_its_value(blocks: list[list[float]]) -
     for interval in (
         blocked_quantile(blocks, 0.5),
         blocked_quantile(blocks, 0.9),
-        blocked_mean(blocks),
         blocked_median_ratio(blocks, reversed_blocks),
-        blocked_ratio(blocks, reversed_blocks, np.mean),
+        blocked_quantile_ratio(blocks, reversed_blocks, 0.9),
     ):
         assert interval.low <= interval.value <= interval.high
 
@@ -58,8 +56,17 @@ def test_a_constant_ratio_is_found_exactly_whatever_the_blocks_do() -> None:
     generator = np.random.default_rng(3)
     lower: Sequence[Sequence[float]] = [generator.uniform(1, 9, 20).tolist() for _ in range(10)]
     upper = [[1.25 * sample for sample in block] for block in lower]
-    for interval in (blocked_median_ratio(upper, lower), blocked_ratio(upper, lower, np.mean)):
-        assert (interval.value, interval.low, interval.high) == pytest.approx((1.25, 1.25, 1.25), rel=1e-12)
+    interval = blocked_quantile_ratio(upper, lower, 0.5)
+    assert (interval.value, interval.low, interval.high) == pytest.approx((1.25, 1.25, 1.25), rel=1e-12)
+    assert blocked_quantile_ratio(upper, lower, 0.9).value == pytest.approx(1.25)
+
+
+def test_stalls_rarer_than_one_in_a_block_are_in_the_ratio_of_the_tails() -> None:
+    """2 % of the candidate's runs take ten times as long, most blocks hold none: a ratio by blocks would see nothing."""
+    generator = np.random.default_rng(5)
+    lower = [generator.uniform(0.9, 1.1, 24).tolist() for _ in range(20)]
+    upper = [[10.0 if generator.random() < 0.02 else sample for sample in block] for block in lower]
+    assert blocked_quantile_ratio(upper, lower, 0.99).high > 8
 
 
 def test_one_disturbed_block_moves_no_end_to_infinity() -> None:

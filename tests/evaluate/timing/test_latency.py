@@ -49,12 +49,14 @@ def test_a_model_twice_as_fast_has_the_ratio_one_half_however_noisy_both_are() -
     measured = Latency().measure(named("fast"), named("slow"), SHORT, context)
     assert all(isinstance(value, Measurement) for value in measured.values())
     assert measured["p50"].value == pytest.approx(11.0), "ms: the median of the noise is 1.1"
-    for name in ("p50", "mean", "p90"):
+    for name in ("p50", "p90"):
         versus = measured[name].versus
         assert isinstance(versus, Paired)
         assert versus.kind == "ratio"
         assert versus.interval.value == pytest.approx(0.5)
-        assert versus.interval.low == pytest.approx(0.5) == versus.interval.high
+    paired = measured["p50"].versus
+    assert isinstance(paired, Paired)
+    assert paired.interval.low == pytest.approx(0.5) == paired.interval.high, "pair by pair, noise cancels"
     assert measured["p50"].n >= 44, "p90 takes so many"
     assert measured["p50"].details["slower_than_twice_the_median"] == pytest.approx(measured["p50"].n / 5, abs=1)
 
@@ -148,6 +150,33 @@ def test_runs_needed_are_those_of_wilks(name: str, runs: int) -> None:
     if name != "mean":
         inside = max(share_of(name), 1 - share_of(name))
         assert inside**runs <= 0.01 < inside ** (runs - 1)
+
+
+def test_a_mean_describes_the_runs_and_claims_nothing(tmp_path: Path) -> None:
+    context = ScriptedContext({"a": cycle([0.010, 0.030]), "b": cycle([0.01])})
+    config = SHORT.model_copy(update={"values": ("p50", "mean")})
+    mean = Latency().measure(named("a"), named("b"), config, context)["mean"]
+    assert isinstance(mean, Measurement)
+    assert (mean.value, mean.low, mean.high) == (pytest.approx(20.0),) * 3
+    assert mean.versus == Unpaired()
+    assert [spec.describes for spec in Latency().values(config)] == [False, True]
+
+
+def test_what_ended_because_it_was_decided_says_that_it_could_answer_more() -> None:
+    context = ScriptedContext({"a": cycle([0.01]), "b": cycle([0.01])})
+    decided = Latency().measure(named("a"), named("b"), LatencyConfig(values=("p50",), warmup=2), context)["p50"]
+    exhausted = Latency().measure(named("a"), named("b"), SHORT.model_copy(update={"longest": 0.0}), context)["p50"]
+    assert isinstance(decided, Measurement)
+    assert isinstance(exhausted, Measurement)
+    assert (decided.extendable, exhausted.extendable) == (True, False)
+
+
+def test_what_the_searchs_time_cut_short_is_not_kept() -> None:
+    context = ScriptedContext(
+        {"a": cycle([0.01]), "b": cycle([0.01])}, held_against=lambda values: Prospect.OPEN, seconds_left=0.0
+    )
+    Latency().measure(named("a"), named("b"), SHORT.model_copy(update={"values": ("p50",)}), context)
+    assert context.hurries == [True]
 
 
 def test_a_clock_that_does_not_move_is_an_error_and_no_number() -> None:
