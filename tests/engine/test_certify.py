@@ -135,8 +135,52 @@ def test_a_smaller_error_rate_asks_for_more(bundle: Path, certified: Job) -> Non
 
 def test_data_that_the_search_has_seen_are_refused(bundle: Path, certified: Job) -> None:
     seen = Path(str(cast("Job", cast("Job", certified["data"])["test"])["npz"]))
-    with pytest.raises(InputError, match=r"OL112.*the data entry test, which the search has seen"):
+    with pytest.raises(InputError, match=r"OL112.* and data.test hold the same file: the search has seen it"):
         judged(bundle, seen)
+
+
+def test_they_are_refused_under_whatever_name(bundle: Path, certified: Job, tmp_path: Path) -> None:
+    seen = Path(str(cast("Job", cast("Job", certified["data"])["test"])["npz"]))
+    shutil.copy(seen, tmp_path / "never-seen.npz")
+    seen.unlink()  # the lock knows what the search saw, wherever that is now
+    shutil.rmtree(tmp_path / "cache")
+    with pytest.raises(InputError, match=r"OL112.* and data.test hold the same file: the search has seen it"):
+        judged(bundle, tmp_path / "never-seen.npz")
+
+
+def half_seen(job: Job, path: Path, share: float) -> Path:
+    """Writes 200 samples of which a share are rows of the data that the search sees, in another file and order."""
+    with np.load(str(cast("Job", cast("Job", job["data"])["test"])["npz"])) as seen:
+        rows = np.random.default_rng(4).standard_normal((200, FEATURES)).astype("float32")
+        rows[: int(200 * share)] = seen["x"][: int(200 * share)]
+    np.savez_compressed(path, x=rows[::-1], labels=np.zeros(200, dtype="int64"))
+    return path
+
+
+def test_samples_that_the_search_has_seen_are_refused_in_another_file(
+    bundle: Path, certified: Job, tmp_path: Path
+) -> None:
+    with pytest.raises(InputError, match=r"OL112.*: 200 of 200 samples are among those of data.test"):
+        judged(bundle, half_seen(certified, tmp_path / "mixed.npz", 1.0))
+
+
+def test_a_few_of_them_are_told(bundle: Path, certified: Job, tmp_path: Path) -> None:
+    fresh = DataOption(str(half_seen(certified, tmp_path / "mixed.npz", 0.1)))
+    found = certify_bundle(bundle, fresh, 0.05, None, Settings(str(tmp_path / "cache")))
+    [note] = found.notes
+    assert "20 of 200 samples are among those of data.test" in note
+
+
+def test_a_run_refuses_samples_that_the_search_sees_in_another_file(certified: Job) -> None:
+    half_seen(certified, Path(str(cast("Job", cast("Job", certified["data"])["fresh"])["npz"])), 0.6)
+    with pytest.raises(InputError, match=r"OL112 metrics.accuracy.certify: data.fresh: 120 of 200 samples are among"):
+        olivelike.run(certified)
+
+
+def test_samples_that_have_certified_the_bundle_before_are_told(bundle: Path, certified: Job, tmp_path: Path) -> None:
+    fresh = DataOption(str(cast("Job", cast("Job", certified["data"])["fresh"])["npz"]))
+    found = certify_bundle(bundle, fresh, 0.05, None, Settings(str(tmp_path / "cache")))
+    assert found.notes == ("these samples have certified this bundle before: what they say now is no new evidence",)
 
 
 def test_a_model_that_is_not_the_locked_one_is_refused(bundle: Path, certified: Job) -> None:
