@@ -16,7 +16,7 @@ from olivelike.engine.candidate import BASELINE, Candidate
 from olivelike.engine.certified import certified
 from olivelike.engine.certify import certified_metrics, uncertified
 from olivelike.engine.desk import Desk
-from olivelike.engine.events import RunEnded, RunStarted
+from olivelike.engine.events import Noted, RunEnded, RunStarted
 from olivelike.engine.profile import profiled
 from olivelike.engine.select import Selection, pareto, select
 from olivelike.engine.trials import Trials, broken, expected_trials, run_trials, ways
@@ -39,6 +39,8 @@ def run(desk: Desk, source: Artifact) -> Report:
     baseline, trials = Reference(source, Recipe(), Measured(source.digest, {}), False), Trials()
     try:
         baseline = set_baseline(desk, source)
+        for note in baseline.notes:
+            desk.tell(Noted(note))
         run_trials(desk, source, baseline, start, trials)
         report = _conclude(desk, baseline, trials)
     except InputError:
