@@ -13,6 +13,7 @@ __all__ = [
     "Event",
     "InputError",
     "MeasureError",
+    "Noted",
     "OlivelikeError",
     "Problem",
     "RefusedError",
@@ -31,13 +32,13 @@ __all__ = [
 
 if TYPE_CHECKING:
     from olivelike.api import Best, Report, run
-    from olivelike.engine.events import Event, RunEnded, RunStarted, StepEnded, StepStarted, TrialEnded
+    from olivelike.engine.events import Event, Noted, RunEnded, RunStarted, StepEnded, StepStarted, TrialEnded
     from olivelike.errors import InputError, MeasureError, OlivelikeError, Problem, RefusedError, StepError, StoreError
     from olivelike.workflow.schema import Workflow
 
 _NAMES = {
     "olivelike.api": ("Best", "Report", "run"),
-    "olivelike.engine.events": ("Event", "RunEnded", "RunStarted", "StepEnded", "StepStarted", "TrialEnded"),
+    "olivelike.engine.events": ("Event", "Noted", "RunEnded", "RunStarted", "StepEnded", "StepStarted", "TrialEnded"),
     "olivelike.errors": (
         "InputError",
         "MeasureError",

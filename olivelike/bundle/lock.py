@@ -36,6 +36,7 @@ class Lock:
         steps: the recipe.
         data: data entry to the digest of its files.
         data_revisions: data entry to what pins its files, where they were fetched (hub commit).
+        data_contents: data entry to the digests of its files' content, whatever they are called.
         output: digest of the deliverable.
         versions: distribution to installed version.
         machine: where it was made.
@@ -53,6 +54,7 @@ class Lock:
     machine: Mapping[str, Json]
     files: tuple[str, ...] = ()
     data_revisions: Mapping[str, Json] = field(default_factory=dict)
+    data_contents: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     @property
     def recipe(self) -> Recipe:
@@ -70,6 +72,9 @@ class Lock:
             "steps": [{**step.to_json(), "verify": step.verify} for step in self.steps],
             "data": {name: f"sha256:{digest}" for name, digest in self.data.items()},
             "data_revisions": dict(self.data_revisions),
+            "data_contents": {
+                name: [f"sha256:{digest}" for digest in digests] for name, digests in self.data_contents.items()
+            },
             "output": f"sha256:{self.output}",
             "versions": dict(self.versions),
             "machine": dict(self.machine),
@@ -105,6 +110,10 @@ def read_lock(path: Path) -> Lock:
             machine=cast("dict[str, Json]", value["machine"]),
             files=tuple(map(str, cast("list[Json]", value["files"]))),
             data_revisions=cast("dict[str, Json]", value.get("data_revisions", {})),
+            data_contents={
+                name: tuple(map(_hex, digests))
+                for name, digests in cast("dict[str, list[Json]]", value.get("data_contents", {})).items()
+            },
         )
     except OSError as error:
         claim = f"the lock cannot be read: {error.strerror or error}"

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, assert_never
 
 from olivelike.contracts.outcome import Failed, Measured, Refused
 from olivelike.digest import JsonObject
-from olivelike.engine.events import Event, RunEnded, RunStarted, StepEnded, StepStarted, TrialEnded
+from olivelike.engine.events import Event, Noted, RunEnded, RunStarted, StepEnded, StepStarted, TrialEnded
 
 if TYPE_CHECKING:
     from rich.status import Status
@@ -51,6 +51,8 @@ class PlainLines:
                 self._print(f"{name}: {_at_most(total)}")
                 for note in notes:
                     self._print(f"note: {note}")
+            case Noted(text=text):
+                self._print(f"note: {text}")
             case TrialEnded():
                 self._print(trial_line(event))
             case StepStarted() | StepEnded() | RunEnded():
@@ -86,6 +88,8 @@ class LiveLine:
                 for note in notes:
                     self._console.print(escape(f"note: {note}"))
                 self._status.update(f"{escape(name)}: {_at_most(total)}")
+            case Noted(text=text):
+                self._console.print(escape(f"note: {text}"))
             case StepStarted(trial=trial, name=name):
                 who = "baseline" if trial < 0 else f"trial {trial}"
                 self._status.update(f"{who}: {escape(name)} ({monotonic() - self._begin:.0f} s)")
@@ -117,6 +121,8 @@ def _event_json(event: Event) -> JsonObject:
     match event:
         case RunStarted(workflow=name, total=total, notes=notes):
             return {"event": "run_started", "workflow": name, "total": total, "notes": list(notes)}
+        case Noted(text=text):
+            return {"event": "noted", "text": text}
         case StepStarted(trial=trial, name=name):
             return {"event": "step_started", "trial": trial, "name": name}
         case StepEnded(trial=trial, name=name, how=how, seconds=seconds):

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
-from typing import TypeVar, assert_never
+from typing import assert_never
 
 from olivelike.contracts.artifact import Artifact
 from olivelike.contracts.outcome import Failed, Measurement
@@ -18,12 +18,8 @@ from olivelike.errors import InputError
 from olivelike.evaluate.statistics.intervals import LEVEL
 from olivelike.plan.model import Constraint, MetricPlan
 
-Ranked = TypeVar("Ranked")
-
 ALPHA = 0.05
-MOST_TRIED = 2
-"""How many candidates are certified at most, each at an equal share of the error rate (Bonferroni): accepting the second
-because the first was not accepted is a second chance to err."""
+"""The chance, at most, that any model which does not hold is accepted, over all that are certified (Bonferroni)."""
 
 
 def certified_metrics(desk: Desk) -> tuple[MetricPlan, ...]:
@@ -33,38 +29,28 @@ def certified_metrics(desk: Desk) -> tuple[MetricPlan, ...]:
     return tuple(replace(metric, data=metric.certify) for metric in found)
 
 
-def certify(desk: Desk, candidates: Sequence[Candidate], baseline: Reference) -> tuple[Certificate, ...]:
-    """Certifies candidates, the best first, until one is accepted.
+def certified_constraints(desk: Desk) -> list[Constraint]:
+    """Returns the constraints that are judged again, on data that the search did not see."""
+    keys = {key for metric in certified_metrics(desk) for key in metric.keys}
+    return [constraint for constraint in desk.plan.constraints if constraint.key in keys]
 
-    A constraint is accepted where the worse end of its interval holds on the certification data. Those intervals are of
-    95 %, so an end is wrong with a chance of 2.5 %; two candidates are tried at most, which makes 5 % together.
+
+def certify(desk: Desk, candidate: Candidate, baseline: Reference, alpha: float) -> Certificate:
+    """Measures a candidate, and the baseline, on the certification data and judges the constraints on those metrics.
+
+    A constraint is accepted where the worse end of its interval holds. Intervals are of level `1 - 2 alpha`, so that each end
+    is wrong with a chance of `alpha`.
 
     Args:
         desk: the plan and what it needs.
-        candidates: feasible by the data that the search saw, the best first.
+        candidate: feasible by the data that the search saw.
         baseline: what constraints compare with.
+        alpha: this candidate's share of the error rate.
     """
-    return first_accepted(candidates, lambda candidate: certify_one(desk, candidate, baseline))
-
-
-def first_accepted(ranked: Sequence[Ranked], judged: Callable[[Ranked], Certificate]) -> tuple[Certificate, ...]:
-    """Returns the certificates of the best, in their order, up to the first that is accepted; two at most."""
-    certificates: list[Certificate] = []
-    for each in ranked[:MOST_TRIED]:
-        certificates.append(judged(each))
-        if certificates[-1].verdict is Certainty.ACCEPT:
-            break
-    return tuple(certificates)
-
-
-def certify_one(desk: Desk, candidate: Candidate, baseline: Reference) -> Certificate:
-    """Measures one candidate, and the baseline, on the certification data and judges the constraints on those metrics."""
-    metrics = certified_metrics(desk)
-    keys = {key for metric in metrics for key in metric.keys}
-    constraints = [constraint for constraint in desk.plan.constraints if constraint.key in keys]
     artifact = desk.store.open(candidate.artifact)
-    findings, own = judged_on(desk, metrics, constraints, artifact, baseline, candidate.trial)
-    return Certificate(candidate.trial, ALPHA / MOST_TRIED, findings, own)
+    metrics, constraints = certified_metrics(desk), certified_constraints(desk)
+    findings, own = judged_on(desk, metrics, constraints, artifact, baseline, candidate.trial, 1 - 2 * alpha)
+    return Certificate(candidate.trial, alpha, findings, own)
 
 
 def judged_on(

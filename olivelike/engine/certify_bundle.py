@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import cast
 
 from olivelike.bundle.layout import REPORT_NAME
 from olivelike.bundle.lock import LOCK_NAME, Lock, read_lock
 from olivelike.contracts.artifact import Artifact, Manifest
+from olivelike.contracts.metric import TensorInfo
 from olivelike.contracts.outcome import Measured, Measurement
 from olivelike.contracts.recipe import Recipe
 from olivelike.contracts.report import Certainty, Certificate, Finding, metrics_json
@@ -18,6 +20,7 @@ from olivelike.digest import Json, JsonObject, digest_file
 from olivelike.engine.baseline import Reference, baseline_recipe
 from olivelike.engine.candidate import BASELINE
 from olivelike.engine.certify import judged_on
+from olivelike.engine.check import entry_files, is_remote
 from olivelike.engine.data_option import DataOption
 from olivelike.engine.desk import Desk
 from olivelike.engine.events import Listener, RunStarted, ignore
@@ -25,13 +28,16 @@ from olivelike.engine.opened import Opened
 from olivelike.engine.rebuild import opened_at
 from olivelike.engine.session import Settings, desk_for
 from olivelike.engine.step import Made, run_recipe
-from olivelike.errors import InputError, StepError, StoreError, fail
-from olivelike.plan.model import INPUT, NO_BASELINE
+from olivelike.engine.unseen import CERTIFIES_ONLY, Entry, check_unseen, entry_in, inputs_of, is_shared
+from olivelike.errors import InputError, OlivelikeError, StepError, StoreError, fail
+from olivelike.plan.model import INPUT, NO_BASELINE, DataPlan
 from olivelike.registry import installed
+from olivelike.sources.data_files import stored_config
 from olivelike.sources.local import Local
 
 KEPT = ("name", "model", "target", "targets", "constraints", "baseline")
 FRESH = "fresh"
+USED_BEFORE = "these samples have certified this bundle before: what they say now is no new evidence"
 EXIT_CODES = {Certainty.ACCEPT: 0, Certainty.REJECT: 3, Certainty.UNDECIDED: 4}
 
 
@@ -107,16 +113,27 @@ def certify_bundle(
         claim = f"{bundle} is no bundle: it holds no {LOCK_NAME}"
         raise fail(InputError, "OL118", claim, hint="name a folder that `olivelike run` wrote")
     lock = read_lock(bundle / LOCK_NAME)
-    opened = _with_fresh_data(lock, bundle, fresh, workflow.parent if workflow else bundle / lock.folder)
+    folder = workflow.parent if workflow else bundle / lock.folder
+    opened = _with_fresh_data(lock, bundle, fresh, folder)
     with desk_for(opened, settings, listener) as (desk, prepared):
         desk.tell(RunStarted(desk.plan.name, 1))
-        _check_unseen(lock, desk, fresh)
+        notes = _check_unseen(lock, desk, fresh, _known(lock, bundle, folder), inputs_of(prepared.source))
         candidate = _taken_in(desk, bundle, lock)
         reference = _baseline(desk, prepared.source)
         findings, metrics = judged_on(
             desk, desk.plan.metrics, desk.plan.constraints, candidate, reference, BASELINE + 1, 1 - 2 * alpha
         )
-        return Certified(str(bundle), alpha, findings, metrics)
+        return Certified(str(bundle), alpha, findings, metrics, notes)
+
+
+def _known(lock: Lock, bundle: Path, folder: Path) -> dict[str, DataPlan]:
+    """Returns the data entries of the locked workflow whose files are still where it names them."""
+    known: dict[str, DataPlan] = {}
+    for name, written in cast("dict[str, Json]", lock.workflow.get("data", {})).items():
+        document = {"name": lock.workflow["name"], "model": lock.workflow["model"], "data": {name: written}}
+        with suppress(InputError):  # a certificate needs no old samples: the lock knows what their files held
+            known |= opened_at(document, folder, bundle / LOCK_NAME, lock, installed()).plan.data
+    return known
 
 
 def _with_fresh_data(lock: Lock, bundle: Path, fresh: DataOption, folder: Path) -> Opened:
@@ -153,18 +170,53 @@ def _fresh_entry(written: Mapping[str, Json], fresh: DataOption) -> dict[str, Js
     return {**kept, **fresh.section()}
 
 
-def _check_unseen(lock: Lock, desk: Desk, fresh: DataOption) -> None:
-    for name, spec in desk.data.items():
-        seen = [known for known, files in lock.data.items() if name.startswith(FRESH) and files and files == spec.files]
-        unseen = [known for known in seen if not _only_certifies(lock, known)]
-        if unseen:
-            claim = f"--data {fresh.path} is the data entry {unseen[0]}, which the search has seen"
+def _check_unseen(
+    lock: Lock, desk: Desk, fresh: DataOption, known: Mapping[str, DataPlan], inputs: Sequence[TensorInfo]
+) -> tuple[str, ...]:
+    """Checks that the new samples are none that the search has seen; returns what is to be told of them.
+
+    Raises:
+        InputError: OL112, they are.
+    """
+    told = f"--data {fresh.path}"
+    plans = {name: desk.plan.data[name] for name in desk.data if name.startswith(f"{FRESH}_")}
+    new = [entry_in(desk.store, told, desk.data[name], plan.reader()) for name, plan in plans.items()]
+    contents = {entry.contents for entry in new}
+    for name, digests in lock.data_contents.items():
+        if any(files & set(digests) for files in contents) and not _only_certifies(lock, name):
+            claim = f"{told} and data.{name} hold the same file: the search has seen it"
             raise fail(InputError, "OL112", claim, hint="give samples that it has not seen")
+    entries = {name: entry for name, plan in known.items() for entry in _seen(lock, desk, name, plan)}
+    seen = [entry for name, entry in entries.items() if not _only_certifies(lock, name)]
+    notes = [note for entry in new for note in check_unseen(entry, seen, inputs)]
+    used = [
+        name for name in lock.data if _only_certifies(lock, name) and _certified_by(new, name, lock, entries, inputs)
+    ]
+    return (*dict.fromkeys(notes), *([USED_BEFORE] if used else []))
+
+
+def _certified_by(
+    new: Sequence[Entry], name: str, lock: Lock, entries: Mapping[str, Entry], inputs: Sequence[TensorInfo]
+) -> bool:
+    """Whether the new samples are those of an entry that the run certified on."""
+    digests = set(lock.data_contents.get(name, ()))
+    return any(each.contents & digests or (name in entries and is_shared(each, entries[name], inputs)) for each in new)
+
+
+def _seen(lock: Lock, desk: Desk, name: str, plan: DataPlan) -> Iterator[Entry]:
+    """Yields a locked data entry, where its files are still in the store or unchanged where the workflow names them."""
+    digest, reader = lock.data.get(name, ""), plan.reader()
+    with suppress(OlivelikeError):
+        if digest and not desk.store.has(digest) and not is_remote(plan):
+            desk.store.ingest(entry_files(plan, desk.plan).files, Manifest("data"))
+        if digest and desk.store.has(digest):
+            spec = replace(plan.spec, config=stored_config(reader, plan.config), files=digest)
+            yield entry_in(desk.store, f"data.{name}", spec, reader)
 
 
 def _only_certifies(lock: Lock, name: str) -> bool:
     entries = cast("dict[str, dict[str, Json]]", lock.workflow.get("data", {}))
-    return entries.get(name, {}).get("use") == ["certification"]
+    return entries.get(name, {}).get("use") == list(CERTIFIES_ONLY)
 
 
 def _taken_in(desk: Desk, bundle: Path, lock: Lock) -> Artifact:

@@ -14,6 +14,7 @@ from olivelike.contracts.artifact import MANIFEST_NAME, Artifact
 from olivelike.contracts.report import Chosen, Report, Status
 from olivelike.digest import Json, files_below
 from olivelike.engine.desk import Desk
+from olivelike.engine.unseen import file_contents
 
 
 def output_path(desk: Desk) -> Path | None:
@@ -64,6 +65,7 @@ class _Origin:
             steps=choice.recipe.steps,
             data={name: spec.files for name, spec in self.desk.data.items()},
             data_revisions={name: dict(spec.revision) for name, spec in self.desk.data.items() if spec.revision},
+            data_contents=file_contents(self.desk.data, self.desk.store),
             output=choice.digest,
             versions=installed_versions(),
             machine=self.desk.machine,

@@ -19,6 +19,13 @@ class RunStarted:
 
 
 @dataclass(frozen=True, slots=True)
+class Noted:
+    """Something that the user should know now turned out on the way: a machine too noisy for small differences."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
 class StepStarted:
     """A step or a measurement begins; `trial` is -1 for the baseline."""
 
@@ -64,7 +71,7 @@ class RunEnded:
     report: Report
 
 
-Event: TypeAlias = RunStarted | StepStarted | StepEnded | TrialEnded | RunEnded
+Event: TypeAlias = RunStarted | Noted | StepStarted | StepEnded | TrialEnded | RunEnded
 Listener: TypeAlias = Callable[[Event], None]
 
 

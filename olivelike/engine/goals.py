@@ -17,6 +17,9 @@ from olivelike.engine.judge import Holds, Metrics, judge
 from olivelike.engine.select import is_behind
 from olivelike.plan.model import Constraint, Objective, Rule
 
+NO_TRIAL = -2
+"""Stands for the candidate that is being measured; places are told apart by trial, and a rival may be trial 0."""
+
 
 @dataclass(frozen=True, slots=True)
 class Goals:
@@ -49,7 +52,7 @@ class Goals:
                 return f"breaks {judgement.text}"
         if not self.objectives or any(objective.key not in values for objective in self.objectives):
             return ""
-        own = Candidate(0, Recipe(), "", "", 0, values, False)
+        own = Candidate(NO_TRIAL, Recipe(), "", "", 0, values, False)
         for rival in self.rivals:
             if all(is_behind(objective, own, rival) for objective in self.objectives):
                 keys = ", ".join(objective.key for objective in self.objectives)

@@ -6,15 +6,18 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
+from statistics import NormalDist
 from types import MappingProxyType
 from typing import assert_never
 
 from olivelike.contracts.outcome import Interval, Measurement, Paired, Unpaired
+from olivelike.evaluate.statistics.intervals import LEVEL, samples_for_drop
 from olivelike.plan.model import Constraint, Objective, Rule
 
 Metrics = Mapping[str, Measurement]
 EXACT = 1e-12
 TIMES = frozenset({"ms", "s", "1/s"})
+SHARE = "1"
 NO_DIFFERENCE = 0.01
 """Times that differ by less than this share are no difference: an A against A run is seen biased by tenths of a percent."""
 
@@ -85,15 +88,38 @@ def _judge(constraint: Constraint, metrics: Metrics, baseline: Metrics, undefine
 
 
 def _more_needed(measurement: Measurement, found: Interval, bound: float) -> str:
-    """Returns how much more would probably decide: an interval shrinks with the root of the sample size."""
+    """Returns how much more would probably decide."""
     gap = abs(found.value - bound)
     half = found.high - found.value if found.value < bound else found.value - found.low
     if not gap or not half or not math.isfinite(half):
         return "; too near the bound to say how much more would decide"
-    more = measurement.n * ((half / gap) ** 2 - 1)
+    more = _samples_in_all(measurement, half, gap, found) - measurement.n
     size = 10 ** max(math.floor(math.log10(max(more, 1))) - 1, 0)  # two digits: it is an estimate
     what = "runs" if measurement.unit in TIMES else "samples"
-    return f"; about {math.ceil(more / size) * size:,} more {what} would decide"
+    return f"; about {max(round(more / size) * size, 1):,} more {what} would decide"
+
+
+def _samples_in_all(measurement: Measurement, half: float, gap: float, found: Interval) -> float:
+    """Returns how many samples bring an interval's end, now `half` from its value, to within `gap` of it.
+
+    An interval shrinks with the root of the sample size. That of a difference between shares does not while few answers
+    changed, as it never pretends that none would: then the share that changed is taken from its width.
+    """
+    match measurement.versus:
+        case Paired(kind="difference", interval=difference) if measurement.unit == SHARE:
+            scale = (difference.high - difference.low) / (found.high - found.low)
+            changed = _changed(half * scale, difference.value, measurement.n)
+            if changed <= 1:
+                return samples_for_drop(gap * scale, changed)
+        case _:
+            pass
+    return measurement.n * (half / gap) ** 2
+
+
+def _changed(half: float, value: float, n: int) -> float:
+    """Returns the share of changed answers by which `matched_difference_interval` is so wide."""
+    error = half / NormalDist().inv_cdf((1 + LEVEL) / 2)
+    return max((error**2 * (n + 2) + value**2) * (n + 2) - 2, 0.0) / n
 
 
 def _as_asked(constraint: Constraint, found: Interval) -> tuple[Interval, bool]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -10,11 +10,13 @@ from typing import cast
 
 from olivelike.contracts.artifact import Artifact, Manifest
 from olivelike.contracts.data import DataSpec
+from olivelike.contracts.metric import TensorInfo
 from olivelike.contracts.ports import Fetched
 from olivelike.digest import Json, JsonObject, digest_json
 from olivelike.engine.check import check_inputs, check_kind, entry_files, fetch
 from olivelike.engine.origins import Origins
-from olivelike.errors import InputError, StoreError, fail
+from olivelike.engine.unseen import check_unseen, entry_in, inputs_of
+from olivelike.errors import StoreError
 from olivelike.plan.model import DataPlan, Plan
 from olivelike.sources.closure import script_files
 from olivelike.sources.data_files import stored_config
@@ -37,6 +39,7 @@ class Prepared:
     revision: Mapping[str, Json]
     data: Mapping[str, DataSpec]
     origins: Origins
+    notes: tuple[str, ...] = ()
 
 
 def prepare(plan: Plan, store: Store) -> Prepared:
@@ -50,35 +53,34 @@ def prepare(plan: Plan, store: Store) -> Prepared:
     check_kind(plan, source.kind)
     origins = Origins()
     data = {name: _data(entry, plan, source, store, origins) for name, entry in plan.data.items()}
-    _check_unseen(plan, store)
-    return Prepared(source, revision, data, origins)
+    notes = _check_unseen(plan, data, inputs_of(source), store)
+    return Prepared(source, revision, data, origins, notes)
 
 
-def _check_unseen(plan: Plan, store: Store) -> None:
-    """Checks that the data which certify the winner hold no file, under whatever name, that the search sees.
+def _check_unseen(
+    plan: Plan, data: Mapping[str, DataSpec], inputs: Sequence[TensorInfo], store: Store
+) -> tuple[str, ...]:
+    """Checks that the data which certify the winner are none that the search sees; returns what is to be told of them.
 
     What a user's script makes is known by its call: with other arguments, such as a seed, it is taken to make other samples.
 
     Raises:
-        InputError: OL112, they do.
+        InputError: OL112, they are.
     """
     certifying = {metric.certify: metric.name for metric in plan.metrics if metric.certify}
-    contents = {name: _contents(entry, plan, store) for name, entry in plan.data.items()} if certifying else {}
+    if not certifying:
+        return ()
+    entries = {
+        name: entry_in(store, f"data.{name}", spec, plan.data[name].reader())
+        for name, spec in data.items()
+        if spec.files
+    }
+    seen = [entry for name, entry in entries.items() if name not in certifying]
+    notes: list[str] = []
     for unseen, metric in certifying.items():
-        twins = [name for name, files in contents.items() if name not in certifying and files & contents[unseen]]
-        if twins:
-            what = "are of the same call" if plan.data[unseen].spec.reader == "script" else "hold the same file"
-            claim = f"the data entries {unseen} and {twins[0]} {what}: the search has seen it"
-            path = f"metrics.{metric}.certify"
-            raise fail(InputError, "OL112", claim, path=path, hint="keep samples apart that the search does not see")
-
-
-def _contents(entry: DataPlan, plan: Plan, store: Store) -> frozenset[str]:
-    files = frozenset(store.digest_of(path) for path in entry_files(entry, plan).files.values())
-    if entry.spec.reader != "script":
-        return files
-    made: JsonObject = {"files": sorted(files), **{key: entry.spec.config.get(key) for key in ("call", "args")}}
-    return frozenset({digest_json(made)})
+        if unseen in entries:
+            notes += check_unseen(entries[unseen], seen, inputs, f"metrics.{metric}.certify")
+    return tuple(notes)
 
 
 def _source(plan: Plan, store: Store) -> tuple[Artifact, Mapping[str, Json]]:

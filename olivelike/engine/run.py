@@ -4,19 +4,19 @@ from __future__ import annotations
 
 from dataclasses import replace
 from importlib.metadata import version
-from math import inf
 from time import monotonic
 
 from olivelike.contracts.artifact import Artifact
 from olivelike.contracts.outcome import Failed, Measured, Refused
 from olivelike.contracts.recipe import Recipe
-from olivelike.contracts.report import Baseline, Certainty, Certificate, Chosen, Report, Search, Status, Stop, Trial
+from olivelike.contracts.report import Baseline, Certificate, Chosen, Report, Search, Status, Stop, Trial
 from olivelike.digest import JsonObject
 from olivelike.engine.baseline import Reference, set_baseline
 from olivelike.engine.candidate import BASELINE, Candidate
-from olivelike.engine.certify import certified_metrics, certify, certify_one, not_accepted, uncertified
+from olivelike.engine.certified import certified
+from olivelike.engine.certify import certified_metrics, uncertified
 from olivelike.engine.desk import Desk
-from olivelike.engine.events import RunEnded, RunStarted
+from olivelike.engine.events import Noted, RunEnded, RunStarted
 from olivelike.engine.profile import profiled
 from olivelike.engine.select import Selection, pareto, select
 from olivelike.engine.trials import Trials, broken, expected_trials, run_trials, ways
@@ -39,6 +39,8 @@ def run(desk: Desk, source: Artifact) -> Report:
     baseline, trials = Reference(source, Recipe(), Measured(source.digest, {}), False), Trials()
     try:
         baseline = set_baseline(desk, source)
+        for note in baseline.notes:
+            desk.tell(Noted(note))
         run_trials(desk, source, baseline, start, trials)
         report = _conclude(desk, baseline, trials)
     except InputError:
@@ -100,7 +102,7 @@ def _selected(desk: Desk, report: Report, baseline: Reference, trials: Trials) -
     selection = select(candidates, baseline.metrics, plan.constraints, plan.objectives, plan.output.kind)
     certificates: tuple[Certificate, ...] = ()
     if selection.status is Status.FEASIBLE and certified_metrics(desk):
-        selection, certificates = _certified(desk, selection, baseline)
+        selection, certificates = certified(desk, selection, baseline)
     picked = _picked(desk, selection)
     chosen = tuple(_chosen(desk, candidate, selection, rank) for rank, candidate in enumerate(picked))
     judged = tuple(
@@ -118,37 +120,6 @@ def _selected(desk: Desk, report: Report, baseline: Reference, trials: Trials) -
     )
 
 
-def _certified(desk: Desk, selection: Selection, baseline: Reference) -> tuple[Selection, tuple[Certificate, ...]]:
-    """Returns the selection with only those at its head that hold on data which the search did not see.
-
-    This takes as long as it takes: the time limit is the search's.
-    """
-    desk = replace(desk, deadline=inf)
-    if desk.plan.output.keep != "best":
-        each = tuple(certify_one(desk, candidate, baseline) for candidate in selection.ranked)
-        refused = {c.trial: not_accepted(c) for c in each if c.verdict is not Certainty.ACCEPT}
-    else:
-        each = certify(desk, selection.ranked, baseline)
-        refused = {c.trial: not_accepted(c) for c in each if c.verdict is not Certainty.ACCEPT}
-        if len(refused) == len(each):
-            refused |= {c.trial: refused.get(c.trial, "not certified") for c in selection.ranked}
-    left = tuple(candidate for candidate in selection.ranked if candidate.trial not in refused)
-    verdicts = {**selection.verdicts, **refused}
-    if left:
-        first = left[0]
-        changed = first is not selection.ranked[0]
-        why = (
-            f"best of those certified; {first.name} holds on data that the search did not see"
-            if changed
-            else selection.why
-        )
-        return replace(selection, ranked=left, why=why, verdicts=verdicts | {first.trial: f"chosen: {why}"}), each
-    rejected = all(c.verdict is Certainty.REJECT for c in each)
-    status = Status.INFEASIBLE if rejected else Status.UNDECIDED
-    why = f"{selection.ranked[0].name} comes closest: {refused[selection.ranked[0].trial]}"
-    return Selection(status, selection.ranked[:1], why, verdicts), each
-
-
 def _picked(desk: Desk, selection: Selection) -> tuple[Candidate, ...]:
     if selection.status is not Status.FEASIBLE or desk.plan.output.keep == "best":
         return selection.ranked[:1]
@@ -159,7 +130,7 @@ def _picked(desk: Desk, selection: Selection) -> tuple[Candidate, ...]:
 
 def _chosen(desk: Desk, candidate: Candidate, selection: Selection, rank: int) -> Chosen:
     why = selection.why if rank == 0 else selection.verdicts.get(candidate.trial, "")
-    if candidate.trial == BASELINE and selection.status is Status.FEASIBLE and rank == 0:
+    if candidate.trial == BASELINE and selection.status is Status.FEASIBLE and rank == 0 and not selection.refused:
         why = f"nothing beats the baseline ({desk.plan.baseline}): {why}"
     return Chosen(candidate.trial, candidate.recipe, candidate.metrics, candidate.kind, candidate.artifact, why)
 

@@ -74,12 +74,16 @@ class Selection:
         ranked: feasible candidates, the winner first; for an infeasible run the closest candidate alone.
         why: why the first of them and no other, or what is missed.
         verdicts: one line for each candidate, by trial number.
+        open: candidates that nothing rules out, but of which not all is known.
+        refused: whether better ones than the first were refused on data that the search did not see.
     """
 
     status: Status
     ranked: tuple[Candidate, ...]
     why: str
     verdicts: dict[int, str]
+    open: tuple[Candidate, ...] = ()
+    refused: bool = False
 
 
 def select(
@@ -113,7 +117,8 @@ def select(
     ranked = [winner]
     while pool := [candidate for candidate in pool if candidate is not ranked[-1]]:
         ranked.append(_best(pool, objectives)[0])
-    return Selection(Status.FEASIBLE, tuple(ranked), why, lines | behind | {winner.trial: f"chosen: {why}"})
+    lines |= behind | {winner.trial: f"chosen: {why}"}
+    return Selection(Status.FEASIBLE, tuple(ranked), why, lines, tuple(v.candidate for v in verdicts if v.undecided))
 
 
 def _could_win(

@@ -82,7 +82,7 @@ def desk_for(opened: Opened, settings: Settings, listener: Listener = ignore) ->
                 listener=listener,
                 origins=prepared.origins,
                 told=varying_in(plan.space),
-                notes=sample_notes(plan),
+                notes=(*sample_notes(plan), *prepared.notes),
             )
             yield desk, prepared
     finally:

@@ -234,11 +234,16 @@ def _count(columns: Columns, used: Sequence[str], label: str, place: str) -> int
     return count
 
 
-def _order(spec: DataSpec, count: int, fixed: int, place: str) -> NDArray[np.intp]:
+def drawn(spec: DataSpec, count: int) -> NDArray[np.intp]:
+    """Returns the numbers of the samples that an entry draws of so many, in order."""
     import numpy as np
 
     order = np.random.default_rng(spec.seed).permutation(count) if spec.shuffle else np.arange(count)
-    taken = order[: spec.samples or count].astype(np.intp, copy=False)
+    return order[: spec.samples or count].astype(np.intp, copy=False)
+
+
+def _order(spec: DataSpec, count: int, fixed: int, place: str) -> NDArray[np.intp]:
+    taken = drawn(spec, count)
     if fixed and (over := len(taken) % fixed):
         claim = f"the model takes {fixed} samples at once, and {len(taken)} leave {over} over"
         whole = len(taken) - over

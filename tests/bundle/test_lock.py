@@ -23,6 +23,7 @@ LOCK = Lock(
     versions={"onnx": "1.0"},
     machine={"cpu": "x"},
     files=("model.onnx",),
+    data_contents={"test": ("4" * 64,)},
 )
 WITHOUT_A_WORKFLOW = json.dumps({**LOCK.to_json(), "workflow": None})
 

@@ -60,22 +60,68 @@ def test_a_winner_that_does_not_hold_on_them_gives_way_to_the_second_best(certif
     """Ten samples cannot show that at most a fifth is lost; the baseline loses nothing by itself, whatever they are."""
     samples(certified, "fresh", 10, seed=9)
     report = olivelike.run(certified)
-    first, second = report.contract.certificates
+    first, second, last = report.contract.certificates
     assert first.verdict is Certainty.UNDECIDED
     assert "not accepted on the certification data" in next(
         t.verdict for t in report.contract.trials if t.number == first.trial
     )
     assert second.trial != first.trial
+    assert (last.trial, last.verdict) == (-1, Certainty.ACCEPT)
 
 
-def test_nothing_is_handed_out_where_neither_of_the_two_best_holds(certified: Job, tmp_path: Path) -> None:
+TWO_KINDS: Json = [{"name": "quantize", "one_of": [{"dynamic_quant": {"per_channel": [True, False]}}]}]
+
+
+def test_the_baseline_is_handed_out_where_neither_of_the_two_best_is_accepted(certified: Job) -> None:
     samples(certified, "fresh", 10, seed=9)
-    certified["passes"] = [{"name": "quantize", "one_of": [{"dynamic_quant": {"per_channel": [True, False]}}]}]
-    report = olivelike.run(certified)
+    report = olivelike.run(certified | {"passes": TWO_KINDS})
+    assert report.status == "feasible"
+    assert len(report.contract.certificates) == 3
+    [chosen] = report.contract.chosen
+    assert chosen.trial == -1
+    assert "not accepted on data that the search did not see; the baseline loses nothing against itself" in chosen.why
+
+
+@pytest.fixture
+def bounded(certified: Job) -> Job:
+    """With a bound on the accuracy itself, which a baseline does not hold by definition."""
+    return certified | {"passes": TWO_KINDS, "constraints": [{"metric": "accuracy", "at_least": 0.8}]}
+
+
+def test_nothing_is_handed_out_where_nothing_is_accepted(bounded: Job, tmp_path: Path) -> None:
+    samples(bounded, "fresh", 10, seed=9)
+    report = olivelike.run(bounded)
     assert report.status == "undecided"
-    assert len(report.contract.certificates) == 2
+    assert [c.alpha for c in report.contract.certificates] == [pytest.approx(0.05 / 3)] * 3
     assert not (tmp_path / "out").exists()
     assert (tmp_path / "out.report.json").exists()
+
+
+def test_it_is_infeasible_only_where_every_feasible_candidate_was_rejected(bounded: Job) -> None:
+    samples(bounded, "fresh", 300, seed=9, flipped=0.9)
+    assert olivelike.run(bounded, overrides=["search.measure=all"]).status == "infeasible"
+    choices: Json = [True, False]
+    bounded["passes"] = [{"dynamic_quant": {"per_channel": choices, "reduce_range": choices}}]
+    report = olivelike.run(bounded, overrides=["search.measure=all"])
+    assert report.status == "undecided"
+    assert "2 more hold on the data that the search saw, and were not certified" in report.contract.why
+
+
+def test_a_candidate_that_was_left_at_one_that_is_then_rejected_is_lost_and_said_to_be(bounded: Job) -> None:
+    """Trial 0 is smaller; `none`, trial 1, is not measured further, as it cannot win against that."""
+    samples(bounded, "fresh", 300, seed=9, flipped=0.9)
+    bounded |= {"passes": [{"name": "quantize", "one_of": [{"dynamic_quant": {}}, "none"]}], "baseline": "none"}
+    report = olivelike.run(bounded, overrides=["search.strategy=grid"])
+    assert report.status == "undecided"
+    assert "run with search.measure=all" in report.contract.why
+
+
+def test_models_that_are_all_handed_out_share_the_error_rate(certified: Job) -> None:
+    certified["output"] = {**cast("Job", certified["output"]), "keep": "all"}
+    report = olivelike.run(certified)
+    costly = [c for c in report.contract.certificates if c.trial >= 0]
+    assert len(costly) == 3
+    assert {c.alpha for c in costly} == {0.05 / 3}
 
 
 def test_data_that_the_search_sees_certify_nothing(certified: Job) -> None:
@@ -156,8 +202,52 @@ def test_a_smaller_error_rate_asks_for_more(bundle: Path, certified: Job) -> Non
 
 def test_data_that_the_search_has_seen_are_refused(bundle: Path, certified: Job) -> None:
     seen = Path(str(cast("Job", cast("Job", certified["data"])["test"])["npz"]))
-    with pytest.raises(InputError, match=r"OL112.*the data entry test, which the search has seen"):
+    with pytest.raises(InputError, match=r"OL112.* and data.test hold the same file: the search has seen it"):
         judged(bundle, seen)
+
+
+def test_they_are_refused_under_whatever_name(bundle: Path, certified: Job, tmp_path: Path) -> None:
+    seen = Path(str(cast("Job", cast("Job", certified["data"])["test"])["npz"]))
+    shutil.copy(seen, tmp_path / "never-seen.npz")
+    seen.unlink()  # the lock knows what the search saw, wherever that is now
+    shutil.rmtree(tmp_path / "cache")
+    with pytest.raises(InputError, match=r"OL112.* and data.test hold the same file: the search has seen it"):
+        judged(bundle, tmp_path / "never-seen.npz")
+
+
+def half_seen(job: Job, path: Path, share: float) -> Path:
+    """Writes 200 samples of which a share are rows of the data that the search sees, in another file and order."""
+    with np.load(str(cast("Job", cast("Job", job["data"])["test"])["npz"])) as seen:
+        rows = np.random.default_rng(4).standard_normal((200, FEATURES)).astype("float32")
+        rows[: int(200 * share)] = seen["x"][: int(200 * share)]
+    np.savez_compressed(path, x=rows[::-1], labels=np.zeros(200, dtype="int64"))
+    return path
+
+
+def test_samples_that_the_search_has_seen_are_refused_in_another_file(
+    bundle: Path, certified: Job, tmp_path: Path
+) -> None:
+    with pytest.raises(InputError, match=r"OL112.*: 200 of 200 samples are among those of data.test"):
+        judged(bundle, half_seen(certified, tmp_path / "mixed.npz", 1.0))
+
+
+def test_a_few_of_them_are_told(bundle: Path, certified: Job, tmp_path: Path) -> None:
+    fresh = DataOption(str(half_seen(certified, tmp_path / "mixed.npz", 0.1)))
+    found = certify_bundle(bundle, fresh, 0.05, None, Settings(str(tmp_path / "cache")))
+    [note] = found.notes
+    assert "20 of 200 samples are among those of data.test" in note
+
+
+def test_a_run_refuses_samples_that_the_search_sees_in_another_file(certified: Job) -> None:
+    half_seen(certified, Path(str(cast("Job", cast("Job", certified["data"])["fresh"])["npz"])), 0.6)
+    with pytest.raises(InputError, match=r"OL112 metrics.accuracy.certify: data.fresh: 120 of 200 samples are among"):
+        olivelike.run(certified)
+
+
+def test_samples_that_have_certified_the_bundle_before_are_told(bundle: Path, certified: Job, tmp_path: Path) -> None:
+    fresh = DataOption(str(cast("Job", cast("Job", certified["data"])["fresh"])["npz"]))
+    found = certify_bundle(bundle, fresh, 0.05, None, Settings(str(tmp_path / "cache")))
+    assert found.notes == ("these samples have certified this bundle before: what they say now is no new evidence",)
 
 
 def test_a_model_that_is_not_the_locked_one_is_refused(bundle: Path, certified: Job) -> None:

@@ -57,6 +57,11 @@ def test_a_candidate_shown_slower_than_a_rival_on_every_objective_is_out() -> No
     assert goals().prospect({"latency.p50": latency(0.502)}) is Prospect.CLEAR
 
 
+def test_the_first_trial_is_a_rival_like_any_other() -> None:
+    rival = Candidate(0, Recipe(), "", "", 0, {"latency.p50": latency(0.5)}, True)
+    assert goals(rivals=(rival,)).hopeless({"latency.p50": latency(0.6)}) == "latency.p50: shown worse than trial 0"
+
+
 def test_what_was_known_before_counts_too() -> None:
     before = goals(known={"latency.p50": latency(0.6)})
     assert before.prospect({"accuracy.top1": accuracy(0, 0.001)}) is Prospect.OUT

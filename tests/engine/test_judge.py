@@ -4,6 +4,7 @@ import pytest
 
 from olivelike.contracts.outcome import Interval, Measurement, Paired
 from olivelike.engine.judge import Holds, change, judge
+from olivelike.evaluate.statistics.intervals import matched_difference_interval
 from olivelike.plan.model import Constraint, Rule
 
 
@@ -82,3 +83,29 @@ def test_no_change_has_no_sign() -> None:
     same = Measurement.exact(100, "bytes", "higher")
     [judgement] = judge([constraint], {"size.bytes": same}, {"size.bytes": same})
     assert judgement.text == "size.bytes max_drop 10%: got 0 %"
+
+
+@pytest.mark.parametrize(
+    ("gained", "lost", "n", "more"),
+    [(0, 0, 5, 270), (0, 0, 100, 180), (2, 2, 200, 650), (5, 8, 500, 6000)],
+)
+def test_what_is_missing_is_what_the_interval_will_take(gained: int, lost: int, n: int, more: int) -> None:
+    """With so many more samples and as many answers changed, in proportion, the drop is shown; with a fifth fewer it is not."""
+    gap = matched_difference_interval(gained, lost, n)
+    found = Measurement(0.9, "1", "higher", 0.8, 1.0, n, Paired("difference", gap))
+    constraint = Constraint("m.v", Rule.MAX_DROP, 0.01, False, "higher", "m.v")
+    [judgement] = judge([constraint], {"m.v": found}, {"m.v": score(0.9)})
+    said = int(judgement.text.split("; about ")[1].split(" more samples")[0].replace(",", ""))
+    assert said == pytest.approx(more, rel=0.1)
+
+    def low(total: float) -> float:
+        up, down = (max(c * total / n + 1, 1) / (total + 2) for c in (gained, lost))
+        return up - down - 1.96 * ((up + down - (up - down) ** 2) / (total + 2)) ** 0.5
+
+    assert low(1.02 * (n + said)) >= -0.01 > low(0.8 * (n + said))
+
+
+def test_times_and_scores_that_are_no_shares_follow_the_root_of_the_sample_size() -> None:
+    constraint = Constraint("m.v", Rule.AT_MOST, 5.0, False, "lower", "m.v")
+    [judgement] = judge([constraint], {"m.v": time(4.9, spread=0.2)}, {})
+    assert judgement.text.endswith("about 300 more runs would decide")  # four times 100

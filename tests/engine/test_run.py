@@ -15,7 +15,7 @@ from onnx import numpy_helper
 import olivelike
 from olivelike.contracts.outcome import Failed
 from olivelike.digest import Json
-from olivelike.engine.events import Event, TrialEnded
+from olivelike.engine.events import Event, Noted, TrialEnded
 from olivelike.engine.opened import open_workflow
 from olivelike.errors import InputError
 
@@ -488,6 +488,16 @@ def test_a_baseline_that_fails_ends_no_run(job: Job) -> None:
     assert report.contract.status.exit_code == 5
     assert "OL506" in report.contract.why
     assert any("OL505" in note for note in report.contract.notes)
+
+
+@pytest.mark.usefixtures("bad_passes")
+def test_what_the_baseline_shows_is_told_before_the_first_trial(job: Job) -> None:
+    heard: list[Event] = []
+    job["passes"] = [{"raises": {}}, {"dynamic_quant": {}}]
+    olivelike.run(job | {"baseline": "raises"}, listener=heard.append)
+    kinds = [type(event) for event in heard]
+    assert kinds.index(Noted) < kinds.index(TrialEnded)
+    assert "OL505" in next(event.text for event in heard if isinstance(event, Noted))
 
 
 def test_a_workflow_without_goals_measures_nothing_but_its_one_recipe(job: Job) -> None:

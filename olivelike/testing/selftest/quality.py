@@ -8,8 +8,11 @@ from typing import TYPE_CHECKING
 
 from olivelike.contracts.metric import Prospect
 from olivelike.contracts.outcome import Measurement
+from olivelike.contracts.recipe import Recipe
 from olivelike.contracts.report import Certainty, Certificate
-from olivelike.engine.certify import ALPHA, MOST_TRIED, finding_of, first_accepted
+from olivelike.engine.candidate import Candidate
+from olivelike.engine.certified import first_accepted
+from olivelike.engine.certify import finding_of
 from olivelike.engine.goals import Goals
 from olivelike.engine.judge import Holds, judge
 from olivelike.evaluate.quality.bounded_scores import mean_score, stops_when_out
@@ -106,13 +109,14 @@ def _best_of_many(draw: np.random.Generator, tries: int) -> tuple[int, int]:
 
 
 def _is_certified(draw: np.random.Generator) -> bool:
-    """Whether one of the two best is accepted on samples of its own, by the engine's own rule (`engine.certify`)."""
+    """Whether one of the two best is accepted on samples of its own, by the engine's own rule (`engine.certified`)."""
 
-    def judged(number: int) -> Certificate:
+    def certified_at(candidate: Candidate, alpha: float) -> Certificate:
         own, other = _drawn(draw, LIMIT.amount, SAMPLES)
-        found = _measured(own, other)
+        found = mean_score(Observed(own, other, SAMPLES, True, 1 - 2 * alpha), COLUMN)
         [judgement] = judge((LIMIT,), {LIMIT.key: found}, {LIMIT.key: _measured(other, {})})
-        return Certificate(number, ALPHA / MOST_TRIED, (finding_of(judgement),), {LIMIT.key: found})
+        return Certificate(candidate.trial, alpha, (finding_of(judgement),), {LIMIT.key: found})
 
-    tried = first_accepted(range(RIVALS), judged)
+    ranked = [Candidate(number, Recipe(), "", "", 0, {}, True) for number in range(RIVALS)]
+    tried = first_accepted(ranked, certified_at, certain=True)
     return tried[-1].verdict is Certainty.ACCEPT
