@@ -6,12 +6,11 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
-from statistics import NormalDist
 from types import MappingProxyType
 from typing import assert_never
 
 from olivelike.contracts.outcome import Interval, Measurement, Paired, Unpaired
-from olivelike.evaluate.statistics.intervals import LEVEL, samples_for_drop
+from olivelike.evaluate.statistics.intervals import samples_to_narrow
 from olivelike.plan.model import Constraint, Objective, Rule
 
 Metrics = Mapping[str, Measurement]
@@ -103,23 +102,14 @@ def _samples_in_all(measurement: Measurement, half: float, gap: float, found: In
     """Returns how many samples bring an interval's end, now `half` from its value, to within `gap` of it.
 
     An interval shrinks with the root of the sample size. That of a difference between shares does not while few answers
-    changed, as it never pretends that none would: then the share that changed is taken from its width.
+    changed, as it never pretends that none would.
     """
     match measurement.versus:
         case Paired(kind="difference", interval=difference) if measurement.unit == SHARE:
             scale = (difference.high - difference.low) / (found.high - found.low)
-            changed = _changed(half * scale, difference.value, measurement.n)
-            if changed <= 1:
-                return samples_for_drop(gap * scale, changed)
+            return samples_to_narrow(difference, measurement.n, gap * scale)
         case _:
-            pass
-    return measurement.n * (half / gap) ** 2
-
-
-def _changed(half: float, value: float, n: int) -> float:
-    """Returns the share of changed answers by which `matched_difference_interval` is so wide."""
-    error = half / NormalDist().inv_cdf((1 + LEVEL) / 2)
-    return max((error**2 * (n + 2) + value**2) * (n + 2) - 2, 0.0) / n
+            return measurement.n * (half / gap) ** 2
 
 
 def _as_asked(constraint: Constraint, found: Interval) -> tuple[Interval, bool]:

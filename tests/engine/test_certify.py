@@ -145,7 +145,7 @@ def test_a_script_that_the_search_calls_too_certifies_with_another_seed_only(cer
     call: Job = {"script": str(tmp_path / "drawn.py"), "call": "drawn", "labels": "label"}
     data["test"] = {**call, "args": {"seed": 1}, "use": ["selection"]}
     data["fresh"] = {**call, "args": {"seed": 1}, "use": ["certification"]}
-    with pytest.raises(InputError, match=r"OL112 metrics.accuracy.certify: .* fresh and test are of the same call"):
+    with pytest.raises(InputError, match=r"OL112 metrics.accuracy.certify: .* hold the same file"):
         olivelike.run(certified)
     data["fresh"] = {**call, "args": {"seed": 2}, "use": ["certification"]}
     assert olivelike.run(certified).contract.certificates

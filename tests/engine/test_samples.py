@@ -37,7 +37,7 @@ def test_a_plan_says_when_its_samples_are_too_few(job: dict[str, Json], drop: fl
 @pytest.mark.parametrize(
     ("constraint", "told"),
     [
-        ({"max_drop": "0.1%"}, "cannot be shown on data.test: it has 200, and that takes at least 2,"),
+        ({"max_drop": "0.1%"}, "cannot be shown on data.test: it has 200, and that takes at least 3,"),
         ({"max_drop": "20%"}, ""),
         ({"at_least": 0.99}, "cannot be shown on data.test: it has 200, and that takes at least 381 samples"),
         ({"at_least": 0.9}, ""),

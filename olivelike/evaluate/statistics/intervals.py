@@ -58,7 +58,7 @@ def proportion_interval(successes: int, n: int, level: float = LEVEL) -> Interva
     return Interval(share, max(0.0, min(share, centre - half)), min(1.0, max(share, centre + half)))
 
 
-def matched_difference_interval(gained: int, lost: int, n: int, level: float = LEVEL) -> Interval:
+def matched_difference_interval(gained: float, lost: float, n: float, level: float = LEVEL) -> Interval:
     """Returns the difference of two proportions measured on the same samples: `(gained - lost) / n`.
 
     The score interval of Tango (1998, Equivalence test and confidence interval for the difference in proportions for the
@@ -78,7 +78,7 @@ def matched_difference_interval(gained: int, lost: int, n: int, level: float = L
     return Interval(value, min(low, value), max(high, value))
 
 
-def _score(gained: int, lost: int, n: int, difference: float) -> float:
+def _score(gained: float, lost: float, n: float, difference: float) -> float:
     """Returns Tango's score statistic of a difference: how many standard errors the one found lies above it."""
     a, b = 2 * n, (2 * n - gained + lost) * difference - gained - lost
     c = -lost * difference * (1 - difference)
@@ -116,6 +116,28 @@ def samples_for_drop(drop: float, changed: float, level: float = LEVEL) -> int:
         either = round(changed * n / 2)
         low, high = (low, n) if _score(either, either, n, -drop) >= z else (n + 1, high)
     return low
+
+
+def samples_to_narrow(interval: Interval, n: int, gap: float, level: float = LEVEL) -> int:
+    """Returns how many samples bring an interval of a matched difference to within a gap of its value.
+
+    Answers are taken to go on changing in the proportion in which they did: that is read off the interval's width.
+
+    Args:
+        interval: of `n` samples, as `matched_difference_interval` gives it.
+        n: how many samples it rests on.
+        gap: how near an end must come to the value; above 0.
+        level: of confidence.
+    """
+
+    def width(changed: float, count: float) -> tuple[float, float]:
+        gained, lost = ((changed + sign * interval.value) / 2 * count for sign in (1, -1))
+        found = matched_difference_interval(gained, lost, count, level)
+        return found.value - found.low, found.high - found.value
+
+    wide = interval.high - interval.low
+    changed = _root(lambda share: sum(width(share, n)) >= wide, abs(interval.value), 1.0)
+    return math.ceil(_root(lambda count: max(width(changed, count)) <= gap, float(n), 1e9))
 
 
 def _ranks(n: int, tail: float) -> tuple[int, int]:
