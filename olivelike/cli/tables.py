@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, assert_never
 
 from olivelike.cli.drawing import counted, drawn, escaped
-from olivelike.contracts.figures import figures, value_text
+from olivelike.contracts.figures import value_text
+from olivelike.contracts.outcome import Interval, Undefined
 from olivelike.digest import JsonObject
 from olivelike.engine.bench import Bench, Timed
 from olivelike.engine.certify_bundle import Certified
@@ -25,13 +26,20 @@ FILES_NAMED = 3
 def bench_lines(result: Bench) -> Iterator[str]:
     """Yields how models compare: each with its times, and against the first."""
     yield from _timed_lines(result.first)
-    copy = result.first.ratio
-    yield f"  beside its own copy: {copy.value:.3f} [{copy.low:.3f}, {copy.high:.3f}] times itself: {result.first.verdict.value}"
+    yield f"  beside its own copy: {_against(result.first, 'itself')}"
     for timed in result.others:
         yield from _timed_lines(timed)
-        ratio = timed.ratio
-        told = figures(next(iter(timed.values.values())))[0]
-        yield f"  {timed.verdict.value}: {told}; {ratio.value:.3f} [{ratio.low:.3f}, {ratio.high:.3f}] times the first"
+        yield f"  {_against(timed, 'the first')}"
+
+
+def _against(timed: Timed, other: str) -> str:
+    match timed.ratio:
+        case Interval(value=value, low=low, high=high):
+            return f"{timed.verdict.value}: {timed.of} {value:.3f} [{low:.3f}, {high:.3f}] times {other}"
+        case Undefined(reason=reason):
+            return f"{timed.verdict.value}: {reason}"
+        case _ as never:
+            assert_never(never)
 
 
 def _timed_lines(timed: Timed) -> Iterator[str]:

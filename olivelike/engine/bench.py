@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import cast
 
 from olivelike.contracts.artifact import Artifact, Manifest
-from olivelike.contracts.outcome import Failed, Interval, Measurement, Paired
+from olivelike.contracts.outcome import Failed, Interval, Measurement, Paired, Undefined
 from olivelike.contracts.report import metrics_json
 from olivelike.digest import Json, JsonObject
 from olivelike.engine.baseline import ITSELF
@@ -23,10 +23,24 @@ from olivelike.engine.measure import Unavailable, Values, measure
 from olivelike.engine.opened import open_workflow
 from olivelike.engine.run import conditions
 from olivelike.engine.session import Settings, desk_for
-from olivelike.errors import InputError, MeasureError, fail
+from olivelike.errors import InputError, MeasureError, Problem, fail
 from olivelike.sources.local import Local
 
 LATENCY = "latency"
+WRITTEN_AS = {
+    "metrics.latency.values": "--value",
+    "metrics.latency.batch": "--batch",
+    "metrics.latency.dims": "--dim",
+    "metrics.latency.seconds": "--seconds",
+    "metrics.latency.longest": "--seconds",
+    "metrics.latency.pin": "--pin",
+    "dims": "--dim",
+    "pin": "--pin",
+    "target.providers": "--provider",
+    "target.threads": "--threads",
+    "data.data": "--data",
+}
+"""Which option a place in the workflow was written as."""
 TOO_WIDE = math.log(1.02)
 """With an interval of more than two percent to either side, a difference of three is not told from one that counts as none."""
 
@@ -67,17 +81,20 @@ class Options:
 
 @dataclass(frozen=True, slots=True)
 class Timed:
-    """One model's times: by name, and why a value cannot be given."""
+    """One model's times: by name, why a value cannot be given, and which of them models are compared by."""
 
     path: str
     digest: str
     values: Mapping[str, Measurement]
     undefined: Mapping[str, str]
+    of: str
 
     @property
-    def ratio(self) -> Interval:
+    def ratio(self) -> Interval | Undefined:
         """The median ratio of its times to the first model's; of the first, to those of its own copy."""
-        found = next(iter(self.values.values()))
+        if self.of not in self.values:
+            return Undefined(f"{self.of}: {self.undefined.get(self.of, 'not measured')}")
+        found = self.values[self.of]
         if isinstance(found.versus, Paired):
             return found.versus.interval
         copy = cast("Mapping[str, float]", found.details[ITSELF])
@@ -86,7 +103,8 @@ class Timed:
     @property
     def verdict(self) -> Verdict:
         """What is shown of its speed against the first model's; of the first, against its own copy's."""
-        return verdict_of(self.ratio)
+        ratio = self.ratio
+        return Verdict.NOISY if isinstance(ratio, Undefined) else verdict_of(ratio)
 
     def to_json(self) -> JsonObject:
         """Returns it as the answer holds it."""
@@ -96,6 +114,12 @@ class Timed:
             "metrics": metrics_json(self.values),
             "undefined": dict(self.undefined),
         }
+
+    def compared(self) -> JsonObject:
+        """Returns how it compares, as the answer holds it: `ratio` is null, with a reason, where the asked value has none."""
+        ratio = self.ratio
+        why: JsonObject = {"reason": ratio.reason} if isinstance(ratio, Undefined) else {}
+        return {"verdict": self.verdict.value, "of": self.of, "ratio": _ratio_json(ratio), **why}
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,18 +131,13 @@ class Bench:
     conditions: Mapping[str, Json]
 
     def to_json(self) -> JsonObject:
-        """Returns the answer document of `olivelike bench`: `verdict` and `ratio` are those of the second model."""
-        compared: list[Json] = [
-            {**timed.to_json(), "verdict": timed.verdict.value, "ratio": _interval_json(timed.ratio)}
-            for timed in self.others
-        ]
-        main = self.others[0] if self.others else None
+        """Returns the answer document of `olivelike bench`: `verdict`, `of` and `ratio` are those of the second model."""
+        nothing: JsonObject = {"verdict": None, "of": self.first.of, "ratio": None}
         return {
             "format": 1,
-            "verdict": main.verdict.value if main else None,
-            "ratio": _interval_json(main.ratio) if main else None,
-            "first": {**self.first.to_json(), "beside_its_copy": _interval_json(self.first.ratio)},
-            "others": compared,
+            **(self.others[0].compared() if self.others else nothing),
+            "first": {**self.first.to_json(), "beside_its_copy": _ratio_json(self.first.ratio)},
+            "others": [{**timed.to_json(), **timed.compared()} for timed in self.others],
             "conditions": dict(self.conditions),
         }
 
@@ -145,13 +164,27 @@ def bench(models: Sequence[Path], options: Options, listener: Listener = ignore)
         InputError: everything that is wrong with the models, the data or the options.
         MeasureError: OL504, a model cannot be loaded or run.
     """
-    with TemporaryDirectory(prefix="olivelike-") as room:
-        opened = open_workflow(_workflow(models[0], options))
-        with desk_for(opened, Settings(cache_dir=room), listener) as (desk, prepared):
-            first = prepared.source
-            artifacts = [first, *(_taken_in(desk, path) for path in models[1:])]
-            timed = [_timed(desk, str(path), each, first) for path, each in zip(models, artifacts, strict=True)]
-            return Bench(timed[0], tuple(timed[1:]), conditions(desk))
+    try:
+        with TemporaryDirectory(prefix="olivelike-") as room:
+            opened = open_workflow(_workflow(models[0], options))
+            with desk_for(opened, Settings(cache_dir=room), listener) as (desk, prepared):
+                first = prepared.source
+                artifacts = [first, *(_taken_in(desk, path) for path in models[1:])]
+                timed = [
+                    _timed(desk, str(path), each, first, options.values[0])
+                    for path, each in zip(models, artifacts, strict=True)
+                ]
+                return Bench(timed[0], tuple(timed[1:]), conditions(desk))
+    except InputError as error:
+        raise InputError(*map(_by_option, error.problems)) from error
+
+
+def _by_option(problem: Problem) -> Problem:
+    """Returns a problem with the option that the user wrote in place of its path in the workflow that was made of it."""
+    for path, option in WRITTEN_AS.items():
+        if problem.path == path or problem.path.startswith(f"{path}."):
+            return replace(problem, path=option)
+    return problem
 
 
 def _workflow(model: Path, options: Options) -> dict[str, Json]:
@@ -181,12 +214,13 @@ def _taken_in(desk: Desk, path: Path) -> Artifact:
     return desk.store.ingest(fetched.files, Manifest(fetched.kind, dict(fetched.parts), fetched.companions))
 
 
-def _timed(desk: Desk, path: str, candidate: Artifact, first: Artifact) -> Timed:
+def _timed(desk: Desk, path: str, candidate: Artifact, first: Artifact, of: str) -> Timed:
     [metric] = desk.plan.metrics
     match measure(desk, metric, candidate, first, 0):
         case Values(metrics=found, undefined=undefined) if found:
             values = {key.partition(".")[2]: value for key, value in found.items()}
-            return Timed(path, candidate.digest, values, {k.partition(".")[2]: why for k, why in undefined.items()})
+            reasons = {key.partition(".")[2]: why for key, why in undefined.items()}
+            return Timed(path, candidate.digest, values, reasons, of)
         case Values(undefined=undefined):
             raise fail(MeasureError, "OL504", f"{path}: {'; '.join(undefined.values())}", hint="raise --seconds")
         case Unavailable(reason=reason):
@@ -197,5 +231,7 @@ def _timed(desk: Desk, path: str, candidate: Artifact, first: Artifact) -> Timed
             raise fail(MeasureError, "OL504", f"{path}: {reason}")
 
 
-def _interval_json(interval: Interval) -> JsonObject:
-    return {"value": interval.value, "low": interval.low, "high": interval.high}
+def _ratio_json(ratio: Interval | Undefined) -> Json:
+    if isinstance(ratio, Undefined):
+        return None
+    return {"value": ratio.value, "low": ratio.low, "high": ratio.high}

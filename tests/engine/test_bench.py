@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
-from olivelike.contracts.outcome import Interval
-from olivelike.engine.bench import Options, Verdict, bench, verdict_of
+from olivelike.cli.tables import bench_lines
+from olivelike.contracts.outcome import Interval, Measurement, Paired
+from olivelike.engine.bench import Bench, Options, Timed, Verdict, bench, verdict_of
+from olivelike.engine.data_option import DataOption
 from olivelike.errors import InputError
 from olivelike.testing import models
 
@@ -56,9 +60,42 @@ def test_what_is_wrong_with_a_model_or_an_option_is_said(tmp_path: Path) -> None
     good = models.save(models.mlp(), tmp_path)
     with pytest.raises(InputError, match=r"OL201"):
         bench([good, tmp_path / "missing.onnx"], BRIEF)
-    with pytest.raises(InputError, match=r"OL105.*p200"):
+    with pytest.raises(InputError, match=r"OL105 --value: 'p200'"):
         bench([good], Options(values=("p200",)))
-    with pytest.raises(InputError, match=r"OL210"):
+    with pytest.raises(InputError, match=r"OL210 --provider"):
         bench([good], Options(providers=("cuda",)))
-    with pytest.raises(InputError, match=r"OL206"):
+    with pytest.raises(InputError, match=r"OL206 --dim"):
         bench([good], Options(dims={"nothing": 3}))
+
+
+def test_a_value_that_cannot_be_given_is_no_comparison_by_another() -> None:
+    p50 = Measurement(1.0, "ms", "lower", 0.9, 1.1, 16, Paired("ratio", Interval(0.5, 0.4, 0.6)))
+    timed = Timed("m.onnx", "0" * 64, {"p50": p50}, {"p99": "16 runs are too few for p99"}, "p99")
+    assert timed.verdict is Verdict.NOISY
+    assert timed.compared() == {
+        "verdict": "too noisy",
+        "of": "p99",
+        "ratio": None,
+        "reason": "p99: 16 runs are too few for p99",
+    }
+    assert Timed("m.onnx", "0" * 64, {"p50": p50}, {}, "p50").compared() == {
+        "verdict": "faster",
+        "of": "p50",
+        "ratio": {"value": 0.5, "low": 0.4, "high": 0.6},
+    }
+    lines = list(bench_lines(Bench(timed, (timed,), {})))
+    assert lines[-1] == "  too noisy: p99: 16 runs are too few for p99"
+
+
+@pytest.mark.parametrize(
+    ("columns", "code"),
+    [({"x": np.full((8, 16), np.nan, "float32")}, "OL208"), ({"x": np.zeros((8, 3), "float32")}, "OL206"), ({}, "OL2")],
+)
+def test_data_that_are_wrong_or_missing_are_named_by_their_option(
+    tmp_path: Path, columns: dict[str, np.ndarray], code: str
+) -> None:
+    good = models.save(models.mlp(), tmp_path)
+    if columns:
+        np.savez(tmp_path / "x.npz", **columns)  # type: ignore[arg-type]
+    with pytest.raises(InputError, match=rf"{code}.* --data"):
+        bench([good, good], replace(BRIEF, data=DataOption(str(tmp_path / "x.npz"))))
