@@ -164,6 +164,7 @@ class Report:
             lines += [f"  {name}: {', '.join(figures(m))}" for name, m in found.chosen[0].metrics.items()]
         if found.why not in said:
             lines.append(f"  {found.why}")
+        lines += [f"  {line}" for certificate in found.certificates for line in certificate.sentences()]
         many = "1 trial" if len(found.trials) == 1 else f"{len(found.trials)} trials"
         lines.append(f"  {many}, {found.cost.seconds:.1f} s>")
         return "\n".join(lines)

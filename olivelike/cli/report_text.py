@@ -30,7 +30,8 @@ def report_lines(report: Report, console: Console) -> Iterator[str]:
     yield ""
     yield f"{report.status.value}: {report.why}"
     yield from _choices(report, found)
-    yield from _certificates(report)
+    for certificate in report.certificates:
+        yield from certificate.sentences()
     if report.profile:
         yield ""
         yield from profile_lines(report.profile, console)
@@ -55,16 +56,6 @@ def _choices(report: Report, found: Rows) -> Iterator[str]:
         yield ": ".join([label, choice_text(report, choice), *(["; ".join(values)] if values else [])])
         if choice.path:
             yield f"written to {choice.path}"
-
-
-def _certificates(report: Report) -> Iterator[str]:
-    """Yields what held of the best candidates on data that the search did not see, a line for each constraint."""
-    for certificate in report.certificates:
-        what = "the baseline" if certificate.trial < 0 else f"trial {certificate.trial}"
-        n = min((found.n for found in certificate.metrics.values()), default=0)
-        for finding in certificate.findings:
-            held = f"{finding.constraint}: {finding.verdict.value}, {finding.found}"
-            yield f"certified on {n:,} unseen samples (alpha {certificate.alpha:g}): {what}: {held}"
 
 
 def _cost(report: Report) -> str:

@@ -7,8 +7,8 @@ from dataclasses import replace
 from typing import assert_never
 
 from olivelike.contracts.artifact import Artifact
+from olivelike.contracts.certificate import Certainty, Certificate, Finding
 from olivelike.contracts.outcome import Failed, Measurement
-from olivelike.contracts.report import Certainty, Certificate, Finding
 from olivelike.engine.baseline import Reference
 from olivelike.engine.candidate import BASELINE, Candidate
 from olivelike.engine.desk import Desk
@@ -94,7 +94,8 @@ def _measured(
 def finding_of(judgement: Judgement, failed: str = "") -> Finding:
     """Returns what can be promised of a constraint, and what was found; `failed` says why not all was measured."""
     text = judgement.text.removeprefix(f"{judgement.constraint.text}: ")
-    return Finding(judgement.constraint.text, _certainty(judgement), f"{text}: {failed}" if failed else text)
+    told = f"{text}: {failed}" if failed else text
+    return Finding(judgement.constraint.text, _certainty(judgement), told, judgement.found, judgement.upper)
 
 
 def _certainty(judgement: Judgement) -> Certainty:

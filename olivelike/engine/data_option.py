@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from olivelike.digest import Json
 
 PLACE = "--data"
-READERS = {".npz": "npz", ".npy": "npy", ".csv": "csv"}
+READERS = {".npz": "npz", ".npy": "npy", ".csv": "csv", ".jsonl": "jsonl", ".parquet": "parquet"}
 
 
 @dataclass(frozen=True, slots=True)

@@ -75,7 +75,7 @@ class _Origin:
 
 def _fill_one(origin: _Origin, report: Report, path: Path, folder: Path) -> None:
     [choice] = report.chosen
-    _write_model(origin.desk, choice, folder)
+    _write_model(origin.desk, report, choice, folder)
     write_json(folder / LOCK_NAME, origin.lock(choice, path, (*choice.files, README_NAME, REPORT_NAME)).to_json())
     write_json(folder / REPORT_NAME, report.to_json())
 
@@ -84,7 +84,7 @@ def _fill_several(origin: _Origin, report: Report, path: Path, folder: Path) -> 
     files = [README_NAME, REPORT_NAME]
     for choice in report.chosen:
         name, own = _folder_name(choice), (*choice.files, README_NAME)
-        _write_model(origin.desk, choice, folder / name)
+        _write_model(origin.desk, report, choice, folder / name)
         write_json(folder / name / LOCK_NAME, origin.lock(choice, path / name, own).to_json())
         files += [f"{name}/{file}" for file in (*own, LOCK_NAME)]
     text = readme_of_several(origin.desk.plan.name, [(_folder_name(choice), choice) for choice in report.chosen])
@@ -104,11 +104,13 @@ def _placed(desk: Desk, choice: Chosen, path: Path) -> Chosen:
     return replace(choice, path=str(path), files=(*main, *rest))
 
 
-def _write_model(desk: Desk, choice: Chosen, folder: Path) -> None:
+def _write_model(desk: Desk, report: Report, choice: Chosen, folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     desk.store.export(desk.store.open(choice.digest), folder)
     providers = [provider.name for provider in desk.plan.target.providers]
-    text = readme(desk.plan.name, choice.files, choice.why, providers)
+    certificates = [each for each in report.certificates if each.trial == choice.trial]
+    why = "\n\n".join([choice.why, *(line for each in certificates for line in each.sentences())])
+    text = readme(desk.plan.name, choice.files, why, providers)
     (folder / README_NAME).write_text(text, encoding="utf-8")
 
 

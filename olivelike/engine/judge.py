@@ -15,6 +15,7 @@ from olivelike.plan.model import Constraint, Objective, Rule
 
 Metrics = Mapping[str, Measurement]
 EXACT = 1e-12
+UNKNOWN = Interval(math.nan, math.nan, math.nan)
 TIMES = frozenset({"ms", "s", "1/s"})
 SHARE = "1"
 NO_DIFFERENCE = 0.01
@@ -38,12 +39,16 @@ class Judgement:
         holds: whether it holds.
         excess: by how much the value breaks it, as a share of the bound's scale; 0 or less holds.
         text: the constraint and what was found.
+        found: what is held against the bound, in the words of the rule (a drop, an increase); not a number where unknown.
+        upper: whether the bound is an upper one.
     """
 
     constraint: Constraint
     holds: Holds
     excess: float
     text: str
+    found: Interval = UNKNOWN
+    upper: bool = True
 
 
 def judge(
@@ -83,7 +88,7 @@ def _judge(constraint: Constraint, metrics: Metrics, baseline: Metrics, undefine
         text += _more_needed(measurement, found, constraint.amount)
     if holds is not Holds.YES and (because := measurement.details.get("because")):
         text += f" ({because})"
-    return Judgement(constraint, holds, excess / scale, text)
+    return Judgement(constraint, holds, excess / scale, text, found, upper)
 
 
 def _more_needed(measurement: Measurement, found: Interval, bound: float) -> str:

@@ -24,10 +24,10 @@ def lead(objective: Objective, best: Sequence[Candidate], *, narrows: bool) -> s
         return f"{which}: {brief(best[0].metrics[objective.key])}"
     if objective.within:
         how = "are as good within the tolerance"
-    elif any(_is_timed(candidate.metrics[objective.key]) for candidate in best):
-        how = f"differ by no more than timing can tell ({NO_DIFFERENCE:.0%})"
     else:
         how = "cannot be told apart"
+        if any(_is_timed(candidate.metrics[objective.key]) for candidate in best):
+            how += f" (their intervals overlap, or come within {NO_DIFFERENCE:.0%})"
     return f"{which}: {_listed(best)} {how}"
 
 

@@ -19,7 +19,8 @@ def report_html(report: Report) -> str:
     body = "".join(map(_row, found.rows))
     table = f"<table style='{STYLE}'><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
     note = f"<p>{escape(found.note)}</p>" if found.note else ""
-    return f"<div><p><b>{escape(headline(report))}</b></p>{table}{note}</div>"
+    certified = "".join(f"<p>{escape(line)}</p>" for each in report.certificates for line in each.sentences())
+    return f"<div><p><b>{escape(headline(report))}</b></p>{table}{certified}{note}</div>"
 
 
 def _row(row: Row) -> str:

@@ -6,10 +6,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from olivelike.contracts.certificate import Certainty, Certificate
 from olivelike.contracts.metric import Prospect
 from olivelike.contracts.outcome import Measurement
 from olivelike.contracts.recipe import Recipe
-from olivelike.contracts.report import Certainty, Certificate
 from olivelike.engine.candidate import Candidate
 from olivelike.engine.certified import first_accepted
 from olivelike.engine.certify import finding_of
