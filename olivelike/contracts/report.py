@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import assert_never
 
+from olivelike.contracts.certificate import Certificate
+from olivelike.contracts.figures import metrics_json
 from olivelike.contracts.outcome import Failed, Measured, Measurement, Outcome, Refused
 from olivelike.contracts.recipe import Recipe
 from olivelike.digest import Json, JsonObject
@@ -117,62 +119,6 @@ class Chosen:
             "path": self.path or None,
             "digest": f"sha256:{self.digest}",
             "why": self.why,
-        }
-
-
-class Certainty(Enum):
-    """What can be promised of a constraint."""
-
-    ACCEPT = "accept"
-    REJECT = "reject"
-    UNDECIDED = "undecided"
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """One constraint on data that the search did not see: as the user wrote it, the verdict, and what was found."""
-
-    constraint: str
-    verdict: Certainty
-    found: str
-
-    def to_json(self) -> JsonObject:
-        """Returns the finding as it stands in the answer document."""
-        return {"constraint": self.constraint, "verdict": self.verdict.value, "found": self.found}
-
-
-@dataclass(frozen=True, slots=True)
-class Certificate:
-    """What was found of a chosen model on data that the search did not see.
-
-    Attributes:
-        trial: the trial's number; -1 for the baseline.
-        alpha: the chance, at most, of accepting a constraint that does not hold.
-        findings: one for each constraint whose metric names data to certify on.
-        metrics: what was measured on those data.
-    """
-
-    trial: int
-    alpha: float
-    findings: tuple[Finding, ...]
-    metrics: Mapping[str, Measurement]
-
-    @property
-    def verdict(self) -> Certainty:
-        """Accepted if every constraint is, rejected if any is."""
-        verdicts = {finding.verdict for finding in self.findings}
-        if Certainty.REJECT in verdicts:
-            return Certainty.REJECT
-        return Certainty.UNDECIDED if Certainty.UNDECIDED in verdicts else Certainty.ACCEPT
-
-    def to_json(self) -> JsonObject:
-        """Returns the certificate as it stands in the answer document."""
-        return {
-            "trial": None if self.trial < 0 else self.trial,
-            "verdict": self.verdict.value,
-            "alpha": self.alpha,
-            "constraints": [finding.to_json() for finding in self.findings],
-            "metrics": metrics_json(self.metrics),
         }
 
 
@@ -314,8 +260,3 @@ class Report:
         if self.profile:
             document["profile"] = metrics_json(self.profile)
         return document
-
-
-def metrics_json(metrics: Mapping[str, Measurement]) -> JsonObject:
-    """Returns measurements by `name.value`, as the answer document holds them."""
-    return {name: measurement.to_json() for name, measurement in metrics.items()}

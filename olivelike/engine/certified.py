@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 from math import inf
 
-from olivelike.contracts.report import Certainty, Certificate, Status
+from olivelike.contracts.certificate import Certainty, Certificate
+from olivelike.contracts.report import Status
 from olivelike.engine.baseline import Reference
 from olivelike.engine.candidate import BASELINE, Candidate
 from olivelike.engine.certify import ALPHA, certified_constraints, certify, not_accepted

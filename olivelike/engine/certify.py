@@ -7,8 +7,8 @@ from dataclasses import replace
 from typing import assert_never
 
 from olivelike.contracts.artifact import Artifact
+from olivelike.contracts.certificate import Certainty, Certificate, Finding
 from olivelike.contracts.outcome import Failed, Measurement
-from olivelike.contracts.report import Certainty, Certificate, Finding
 from olivelike.engine.baseline import Reference
 from olivelike.engine.candidate import BASELINE, Candidate
 from olivelike.engine.desk import Desk

@@ -7,9 +7,10 @@ from importlib.metadata import version
 from time import monotonic
 
 from olivelike.contracts.artifact import Artifact
+from olivelike.contracts.certificate import Certificate
 from olivelike.contracts.outcome import Failed, Measured, Refused
 from olivelike.contracts.recipe import Recipe
-from olivelike.contracts.report import Baseline, Certificate, Chosen, Report, Search, Status, Stop, Trial
+from olivelike.contracts.report import Baseline, Chosen, Report, Search, Status, Stop, Trial
 from olivelike.digest import JsonObject
 from olivelike.engine.baseline import Reference, set_baseline
 from olivelike.engine.candidate import BASELINE, Candidate

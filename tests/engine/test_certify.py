@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import olivelike
-from olivelike.contracts.report import Certainty
+from olivelike.contracts.certificate import Certainty
 from olivelike.digest import Json
 from olivelike.engine.certify_bundle import certify_bundle
 from olivelike.engine.data_option import DataOption
