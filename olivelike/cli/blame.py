@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from olivelike.cli.optimize import AsJson, Debug, Format, Level, LogFormat, LogLevel
+from olivelike.cli.options import AsJson, Columns, Debug, Format, Level, LogFormat, LogLevel
 
 
 class Compared(StrEnum):
@@ -20,45 +20,39 @@ class Compared(StrEnum):
     DISTANCE = "distance"
 
 
+OutputName = Annotated[
+    str,
+    typer.Option("--output-name", help="The output to look at; by default the first for accuracy, all for distance."),
+]
+ComparedBy = Annotated[
+    Compared,
+    typer.Option(
+        "--metric",
+        help="What is compared: accuracy, or the distance of the outputs to BASE's (the share of noise in their power). "
+        "`auto` is accuracy where there are labels.",
+    ),
+]
+Samples = Annotated[int, typer.Option("--samples", min=0, help="How many samples, drawn by the seed; 0 for all.")]
+MaxDrop = Annotated[
+    float | None,
+    typer.Option("--max-drop", min=0, max=1, help="The drop that may be left; by default a tenth of what there is."),
+]
+Repaired = Annotated[
+    Path | None, typer.Option("--output", "-o", help="Where the repaired model goes, a file ending in .onnx.")
+]
+
+
 def blame(
     base: Annotated[Path, typer.Argument(help="The model before it was quantized.")],
     quantized: Annotated[Path, typer.Argument(help="The model after.")],
     data: Annotated[Path, typer.Option("--data", help="Samples: .npz, .npy, .csv or a folder of images.")],
-    inputs: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--input",
-            metavar="INPUT=COLUMN",
-            help="Which column feeds an input, where they differ in name. May be repeated.",
-        ),
-    ] = None,
+    inputs: Columns = None,
     labels: Annotated[str, typer.Option("--labels", help="The column of the class ids.")] = "",
-    output_name: Annotated[
-        str,
-        typer.Option(
-            "--output-name", help="The output to look at; by default the first for accuracy, all for distance."
-        ),
-    ] = "",
-    metric: Annotated[
-        Compared,
-        typer.Option(
-            "--metric",
-            help="What is compared: accuracy, or the distance of the outputs to BASE's (the share of noise in their power). "
-            "`auto` is accuracy where there are labels.",
-        ),
-    ] = Compared.AUTO,
-    samples: Annotated[
-        int, typer.Option("--samples", min=0, help="How many samples, drawn by the seed; 0 for all.")
-    ] = 0,
-    max_drop: Annotated[
-        float | None,
-        typer.Option(
-            "--max-drop", min=0, max=1, help="The drop that may be left; by default a tenth of what there is."
-        ),
-    ] = None,
-    output: Annotated[
-        Path | None, typer.Option("--output", "-o", help="Where the repaired model goes, a file ending in .onnx.")
-    ] = None,
+    output_name: OutputName = "",
+    metric: ComparedBy = Compared.AUTO,
+    samples: Samples = 0,
+    max_drop: MaxDrop = None,
+    output: Repaired = None,
     seed: Annotated[int, typer.Option("--seed", min=0, help="Of the draw of samples.")] = 0,
     json: AsJson = False,
     log_level: Level = LogLevel.WARNING,

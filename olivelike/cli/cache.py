@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from olivelike.cli.optimize import AsJson, CacheDir, Debug
+from olivelike.cli.options import AsJson, CacheDir, Debug
 
 if TYPE_CHECKING:
     from olivelike.store.port import Store

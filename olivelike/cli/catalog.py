@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from olivelike.cli.optimize import AsJson, Debug
+from olivelike.cli.options import AsJson, Debug
 
 Name = Annotated[str, typer.Argument(help="One of them, in full; without it all are listed.", show_default=False)]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from olivelike.cli.optimize import AsJson, CacheDir, Debug, Overrides, WorkflowFile
+from olivelike.cli.options import AsJson, CacheDir, Debug, Overrides, WorkflowFile
 
 
 def validate(workflow: WorkflowFile, overrides: Overrides = None, json: AsJson = False, debug: Debug = False) -> int:

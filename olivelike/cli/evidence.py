@@ -2,30 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from olivelike.cli.optimize import AsJson, CacheDir, Debug, Format, Level, LogFormat, LogLevel
-
-DataFile = Annotated[str, typer.Option("--data", help="Data to feed: .npz, .npy, .csv or a folder of pictures.")]
-Columns = Annotated[
-    list[str] | None, typer.Option("--input", metavar="NAME=COLUMN", help="Which column feeds which model input.")
-]
+from olivelike.cli.options import (
+    AsJson,
+    Batch,
+    CacheDir,
+    Columns,
+    DataFile,
+    Debug,
+    Dims,
+    Format,
+    Labels,
+    Level,
+    LogFormat,
+    LogLevel,
+    Providers,
+    Threads,
+    sizes,
+)
 
 
 def bench(
     models: Annotated[list[Path], typer.Argument(help="The model, and those to compare with it.", show_default=False)],
     data: DataFile = "",
     inputs: Columns = None,
-    batch: Annotated[int, typer.Option("--batch", min=1, help="Samples in one run.")] = 1,
-    dims: Annotated[
-        list[str] | None, typer.Option("--dim", metavar="NAME=SIZE", help="The size of a dynamic dimension.")
-    ] = None,
-    threads: Annotated[int, typer.Option("--threads", min=0, help="Threads of a session; 0 leaves it open.")] = 0,
-    provider: Annotated[list[str] | None, typer.Option("--provider", help="Execution providers, in order.")] = None,
+    batch: Batch = 1,
+    dims: Dims = None,
+    threads: Threads = 0,
+    provider: Providers = None,
     value: Annotated[list[str] | None, typer.Option("--value", help="What to report: p50, mean, p99, ...")] = None,
     seconds: Annotated[float, typer.Option("--seconds", min=0, help="How long to time each model at most.")] = 10.0,
     pin: Annotated[list[int] | None, typer.Option("--pin", help="Processors to bind the runs to (Linux).")] = None,
@@ -60,7 +68,7 @@ def certify(
     bundle: Annotated[Path, typer.Argument(help="A bundle that `run` wrote.", show_default=False)],
     data: Annotated[str, typer.Option("--data", help="Samples that the search did not see.", show_default=False)],
     inputs: Columns = None,
-    labels: Annotated[str, typer.Option("--labels", help="The column of the labels.")] = "",
+    labels: Labels = "",
     alpha: Annotated[
         float, typer.Option("--alpha", help="The chance, at most, of a wrong verdict on a constraint.")
     ] = 0.05,
@@ -86,14 +94,3 @@ def certify(
         found = certify_bundle(bundle, fresh, alpha, workflow, Settings(cache_dir), listener)
     render.certified(found, as_json=json)
     return EXIT_CODES[found.verdict]
-
-
-def sizes(texts: Sequence[str]) -> dict[str, int]:
-    """Returns `NAME=SIZE` texts as a mapping."""
-    found: dict[str, int] = {}
-    for text in texts:
-        name, _, size = text.partition("=")
-        if not name or not size.isdecimal() or int(size) < 1:
-            raise typer.BadParameter(f"--dim {text}: expected NAME=SIZE, a whole number above 0")
-        found[name] = int(size)
-    return found

@@ -3,51 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-WorkflowFile = Annotated[Path, typer.Argument(help="The workflow file (YAML or JSON).", show_default=False)]
-Overrides = Annotated[
-    list[str] | None,
-    typer.Argument(
-        metavar="[KEY=VALUE]...", help="Overrides, as in search.max_trials=5 or passes.static_quant.format=qdq."
-    ),
-]
-AsJson = Annotated[bool, typer.Option("--json", help="Print the answer as one JSON document.")]
-CacheDir = Annotated[
-    str, typer.Option("--cache-dir", help="Where artifacts and measurements are kept.", show_default=False)
-]
-Debug = Annotated[bool, typer.Option("--debug", help="Show tracebacks, and the logs of trials that failed.")]
-
-
-class LogLevel(StrEnum):
-    """How much is logged to standard error."""
-
-    DEBUG = "debug"
-    INFO = "info"
-    WARNING = "warning"
-    ERROR = "error"
-
-
-class LogFormat(StrEnum):
-    """How progress and logs look on standard error."""
-
-    TEXT = "text"
-    JSON = "json"
-
-
-Level = Annotated[LogLevel, typer.Option("--log-level", help="How much is logged to standard error.")]
-WorkflowLevel = Annotated[
-    LogLevel | None,
-    typer.Option(
-        "--log-level", help="How much is logged to standard error; by default what the workflow's run.log says."
-    ),
-]
-DEFAULT_LEVEL = "warning"
-Format = Annotated[LogFormat, typer.Option("--log-format", help="Text, or one JSON event a line.")]
+from olivelike.cli.options import (
+    DEFAULT_LEVEL,
+    AsJson,
+    CacheDir,
+    Debug,
+    Format,
+    Level,
+    LogFormat,
+    LogLevel,
+    Overrides,
+    WorkflowLevel,
+)
 
 
 def run(

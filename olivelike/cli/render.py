@@ -118,7 +118,7 @@ def profiled(found: Mapping[str, Measurement], *, as_json: bool) -> None:
     from olivelike.cli.profile_table import profile_lines
 
     if as_json:
-        from olivelike.contracts.report import metrics_json
+        from olivelike.contracts.figures import metrics_json
 
         document({"models": metrics_json(found)})
         return

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from olivelike.cli.optimize import AsJson, Debug
+from olivelike.cli.options import AsJson, Debug
 
 app = typer.Typer(help="Test olivelike's own claims on this machine.", no_args_is_help=True)
 

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
 
+from olivelike.contracts.figures import metrics_json
 from olivelike.contracts.outcome import Interval, Measurement
 from olivelike.digest import JsonObject
 
@@ -99,5 +100,5 @@ class Certificate:
             "verdict": self.verdict.value,
             "alpha": self.alpha,
             "constraints": [finding.to_json() for finding in self.findings],
-            "metrics": {name: found.to_json() for name, found in self.metrics.items()},
+            "metrics": metrics_json(self.metrics),
         }

@@ -6,9 +6,11 @@ models were measured at different times and may contradict it.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from math import inf
 
 from olivelike.contracts.outcome import Interval, Measurement, Paired
+from olivelike.digest import JsonObject
 
 PREFIXES = (("G", 1e9), ("M", 1e6), ("k", 1e3))
 COUNTED = frozenset({"bytes", "ops", "macs", "nodes", "partitions"})
@@ -107,3 +109,8 @@ def _inverse(ratio: float) -> float:
 def _signless_zero(text: str) -> str:
     """Returns a number's text, without a sign where no digit is left that it could belong to."""
     return text.lstrip("+-") if not text.strip("+-0.,") else text
+
+
+def metrics_json(metrics: Mapping[str, Measurement]) -> JsonObject:
+    """Returns measurements by `name.value`, as the answer document holds them."""
+    return {name: measurement.to_json() for name, measurement in metrics.items()}

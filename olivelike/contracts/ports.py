@@ -8,18 +8,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import ClassVar, Protocol, TypeAlias
 
-from pydantic import BaseModel, ConfigDict
-
 from olivelike.contracts.outcome import Failed, Outcome
 from olivelike.contracts.recipe import Recipe
 from olivelike.contracts.space import Domain, ForkSpace, Limits, Space
 from olivelike.digest import Json, JsonObject
-
-
-class SourceConfig(BaseModel):
-    """Base of every source's configuration: frozen, unknown keys refused."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ from enum import Enum
 from typing import assert_never
 
 from olivelike.contracts.certificate import Certificate
+from olivelike.contracts.figures import metrics_json
 from olivelike.contracts.outcome import Failed, Measured, Measurement, Outcome, Refused
 from olivelike.contracts.recipe import Recipe
 from olivelike.digest import Json, JsonObject
@@ -259,8 +260,3 @@ class Report:
         if self.profile:
             document["profile"] = metrics_json(self.profile)
         return document
-
-
-def metrics_json(metrics: Mapping[str, Measurement]) -> JsonObject:
-    """Returns measurements by `name.value`, as the answer document holds them."""
-    return {name: measurement.to_json() for name, measurement in metrics.items()}

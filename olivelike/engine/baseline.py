@@ -17,7 +17,8 @@ from olivelike.engine.desk import Desk
 from olivelike.engine.judge import NO_DIFFERENCE
 from olivelike.engine.measure import Unavailable, Values, measure
 from olivelike.engine.step import Made, run_recipe
-from olivelike.errors import InputError, fail
+from olivelike.errors import InputError, MeasureError, fail
+from olivelike.evaluate.sessions.batches import NOT_FINITE
 from olivelike.plan.model import INPUT, NO_BASELINE, Plan
 
 ITSELF = "against_its_copy"
@@ -66,6 +67,7 @@ def set_baseline(desk: Desk, source: Artifact) -> Reference:
 
     Raises:
         InputError: the data do not fit the model; found here because the baseline is the first to read them.
+        MeasureError: OL505, the input model itself gives NaN or infinities on the data.
     """
     if desk.plan.baseline == NO_BASELINE:
         return Reference(source, Recipe(), Measured(source.digest, {}), False)
@@ -77,8 +79,19 @@ def set_baseline(desk: Desk, source: Artifact) -> Reference:
         return Reference(made.artifact, recipe, Measured(made.artifact.digest, {}), True, notes)
     outcome = _measured(desk, made.artifact)
     if isinstance(outcome, Failed):
+        if not recipe.steps:
+            _check_own_outputs(outcome)
         return _failed(made.artifact, recipe, outcome, notes)
     return Reference(made.artifact, recipe, outcome, True, (*notes, *noise_notes(outcome)))
+
+
+def _check_own_outputs(failed: Failed) -> None:
+    """Ends a run whose input model gives no numbers: every candidate is made of it, and none can do better."""
+    if found := NOT_FINITE.search(failed.reason):
+        claim = f"{failed.step}: {found.group()}: it is the input model that gives them, before any step"
+        raise fail(
+            MeasureError, "OL505", claim, hint="check its weights, and whether the data are prepared as it expects"
+        )
 
 
 def noise_notes(outcome: Outcome) -> tuple[str, ...]:

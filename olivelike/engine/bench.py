@@ -11,8 +11,8 @@ from tempfile import TemporaryDirectory
 from typing import cast
 
 from olivelike.contracts.artifact import Artifact, Manifest
+from olivelike.contracts.figures import metrics_json
 from olivelike.contracts.outcome import Failed, Interval, Measurement, Paired, Undefined
-from olivelike.contracts.report import metrics_json
 from olivelike.digest import Json, JsonObject
 from olivelike.engine.baseline import ITSELF
 from olivelike.engine.data_option import DataOption

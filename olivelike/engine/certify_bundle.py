@@ -13,10 +13,10 @@ from olivelike.bundle.layout import REPORT_NAME
 from olivelike.bundle.lock import LOCK_NAME, Lock, read_lock
 from olivelike.contracts.artifact import Artifact, Manifest
 from olivelike.contracts.certificate import Certainty, Certificate, Finding
+from olivelike.contracts.figures import metrics_json
 from olivelike.contracts.metric import TensorInfo
 from olivelike.contracts.outcome import Measured, Measurement
 from olivelike.contracts.recipe import Recipe
-from olivelike.contracts.report import metrics_json
 from olivelike.digest import Json, JsonObject, digest_file
 from olivelike.engine.baseline import Reference, baseline_recipe
 from olivelike.engine.candidate import BASELINE

@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 from math import inf
 from typing import cast
 
+from olivelike.contracts.figures import metrics_json
 from olivelike.contracts.metric import Prospect
 from olivelike.contracts.outcome import Measurement
 from olivelike.contracts.recipe import Recipe
-from olivelike.contracts.report import metrics_json
 from olivelike.digest import Json, JsonObject
 from olivelike.engine.candidate import Candidate
 from olivelike.engine.judge import Holds, Metrics, judge

@@ -90,13 +90,6 @@ def step_task(desk: Desk, source: str, step: RecipeStep, kind: type[AnyPass], ne
     )
 
 
-def full_config(kind: type[AnyPass], config: Mapping[str, Json]) -> dict[str, Json]:
-    """Returns a configuration with its defaults materialised, as JSON values."""
-    model: PassConfig = kind.config.model_validate(dict(config))
-    dumped: dict[str, Json] = model.model_dump(mode="json")
-    return dumped
-
-
 def ingredients_of(desk: Desk, task: StepTask, kind: type[AnyPass]) -> JsonObject:
     """Returns what the step's key is made of."""
     return step_ingredients(task, kind, desk.machine)

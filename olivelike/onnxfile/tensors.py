@@ -11,8 +11,6 @@ from olivelike.errors import InputError, fail
 from olivelike.onnxfile.external import Extent, extent_of, is_external, locate
 
 if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
     from onnx import TensorProto
 
 
@@ -34,18 +32,6 @@ def raw_pieces(tensor: TensorProto, model: Path) -> Iterator[bytes]:
         yield tensor.raw_data
     else:
         yield onnx.numpy_helper.from_array(onnx.numpy_helper.to_array(tensor)).raw_data
-
-
-def read_tensor(tensor: TensorProto, model: Path) -> NDArray[np.generic]:
-    """Returns a tensor's values; only this tensor is read from the external data.
-
-    Raises:
-        InputError: OL203.
-    """
-    import onnx
-
-    values: NDArray[np.generic] = onnx.numpy_helper.to_array(inlined(tensor, model))
-    return values
 
 
 def inlined(tensor: TensorProto, model: Path) -> TensorProto:

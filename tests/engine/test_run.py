@@ -490,6 +490,19 @@ def test_a_baseline_that_fails_ends_no_run(job: Job) -> None:
     assert any("OL505" in note for note in report.contract.notes)
 
 
+def test_an_input_model_that_gives_no_numbers_ends_the_run_before_any_candidate(job: Job) -> None:
+    path = Path(str(cast("Job", job["model"])["path"]))
+    model = onnx.load(path)
+    tensor = next(t for t in model.graph.initializer if t.data_type == onnx.TensorProto.FLOAT)
+    tensor.CopyFrom(numpy_helper.from_array(np.full_like(numpy_helper.to_array(tensor), np.nan), tensor.name))
+    onnx.save(model, path)
+    report = run(job)
+    assert (report.contract.status.exit_code, report.contract.trials) == (5, ())
+    assert "OL505" in report.contract.why
+    assert "it is the input model that gives them, before any step" in report.contract.why
+    assert "float32" not in report.contract.why
+
+
 @pytest.mark.usefixtures("bad_passes")
 def test_what_the_baseline_shows_is_told_before_the_first_trial(job: Job) -> None:
     heard: list[Event] = []

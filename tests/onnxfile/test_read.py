@@ -9,7 +9,6 @@ import pytest
 
 from olivelike.errors import InputError
 from olivelike.onnxfile.read import Value, opset, read_model, read_structure, signature, signature_of
-from olivelike.onnxfile.tensors import read_tensor
 from olivelike.testing import models
 
 
@@ -79,11 +78,3 @@ def test_missing_external_data_are_said_when_read(tmp_path: Path) -> None:
     (tmp_path / "model.onnx.data").unlink()
     with pytest.raises(InputError, match="OL203"):
         read_model(path)
-
-
-def test_one_tensor_is_read_without_the_rest(tmp_path: Path) -> None:
-    path = models.save_external(models.mlp(hidden=64), tmp_path)
-    tensor = read_structure(path).graph.initializer[0]
-    expected = onnx.numpy_helper.to_array(models.mlp(hidden=64).graph.initializer[0])
-    assert (read_tensor(tensor, path) == expected).all()
-    assert not tensor.raw_data  # the structure stays as it is

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from olivelike.contracts.metric import Session
@@ -9,6 +10,9 @@ from olivelike.errors import MeasureError, fail
 
 if TYPE_CHECKING:
     from olivelike.contracts.data import Array
+
+NOT_FINITE = re.compile(r"the output .+ is not finite in \d+ of \d+ values")
+"""By this a failure is known to be the model's own: of the input model itself no step can be the cause."""
 
 
 def batch_size(session: Session, wanted: int) -> int:
