@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from math import isfinite, isinf
 
 from olivelike.contracts.report import Status
 from olivelike.engine.candidate import BASELINE, Candidate
@@ -222,9 +223,10 @@ def _nothing(verdicts: Sequence[Verdict], lines: dict[int, str]) -> Selection:
     return Selection(status, (closest.candidate,), f"{closest.candidate.name} comes closest: {closest.lacks}", lines)
 
 
-def _distance_to_feasible(verdict: Verdict) -> tuple[float, int, bytes]:
-    excess = sum(max(0.0, j.excess) for j in verdict.judgements)
-    return excess, verdict.candidate.bytes, verdict.candidate.recipe.order
+def _distance_to_feasible(verdict: Verdict) -> tuple[int, float, int, bytes]:
+    missed = [max(0.0, j.excess) for j in verdict.judgements]
+    unknown = sum(map(isinf, missed))  # apart from the sum: one unknown value would make all others equal
+    return unknown, sum(filter(isfinite, missed)), verdict.candidate.bytes, verdict.candidate.recipe.order
 
 
 def _order(candidate: Candidate) -> tuple[int, int, bytes, int]:

@@ -113,6 +113,15 @@ def test_when_all_are_broken_the_closest_is_named_with_what_it_misses() -> None:
     assert "latency.p50 at_most 1" in found.why
 
 
+def test_the_closest_is_named_by_what_is_known_where_the_rest_was_not_measured() -> None:
+    base = baseline()
+    strict = Constraint("latency.p50", Rule.AT_MOST, 1.0, False, "lower", "latency.p50 at_most 1")
+    unknown = Constraint("memory.peak", Rule.AT_MOST, 1.0, False, "lower", "memory.peak at_most 1")
+    far, near = candidate(0, 0.5, size=1), candidate(1, 0.3)
+    found = select([far, near, base], base.metrics, [strict, unknown], [FAST], "onnx")
+    assert found.ranked[0].trial == 1
+
+
 def test_an_open_constraint_makes_the_run_undecided_and_not_infeasible() -> None:
     base = baseline()
     strict = Constraint("latency.p50", Rule.AT_MOST, 5.0, False, "lower", "latency.p50 at_most 5")
