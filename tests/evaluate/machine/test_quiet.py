@@ -48,6 +48,7 @@ def test_a_lock_that_cannot_be_opened_stops_nothing(tmp_path: Path, caplog: pyte
     (tmp_path / LOCK_NAME).mkdir()
     with quiet_machine(tmp_path):
         pass
+    assert "timing without the machine's lock" in caplog.text
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="pinning is Linux's")
