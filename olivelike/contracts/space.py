@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
@@ -91,3 +91,14 @@ class ForkSpace:
 
 
 Space: TypeAlias = tuple[StepSpace | ForkSpace, ...]
+
+
+def steps_of(tree: Space) -> Iterator[StepSpace]:
+    """Yields every step of a space, those of all alternatives too, in the order written."""
+    for node in tree:
+        match node:
+            case StepSpace():
+                yield node
+            case ForkSpace(alternatives=alternatives):
+                for alternative in alternatives:
+                    yield from steps_of(alternative)

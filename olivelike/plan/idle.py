@@ -8,7 +8,7 @@ from itertools import islice, product
 from pydantic import BaseModel, ValidationError
 
 from olivelike.contracts.passes import AnyPass
-from olivelike.contracts.space import Choice, Domain, ForkSpace, Space, StepSpace
+from olivelike.contracts.space import Choice, Domain, Space, steps_of
 from olivelike.digest import Json
 
 MOST = 1000
@@ -17,7 +17,7 @@ MOST = 1000
 
 def idle_notes(tree: Space, passes: Mapping[str, type[AnyPass]]) -> Iterator[str]:
     """Yields a note for every parameter that was written and has no effect, in all or in some combinations of its step."""
-    for step in _steps(tree):
+    for step in steps_of(tree):
         config = passes[step.pass_name].config
         ways = [{**step.fixed, **chosen} for chosen in _ways(step.free)]
         for name in (*step.fixed, *step.free):
@@ -39,13 +39,3 @@ def _is_idle(name: str, values: Mapping[str, Json], config: type[BaseModel]) -> 
 def _ways(free: Mapping[str, Domain]) -> Iterator[dict[str, Json]]:
     values = [domain.values if isinstance(domain, Choice) else (domain.low, domain.high) for domain in free.values()]
     return (dict(zip(free, way, strict=True)) for way in islice(product(*values), MOST))
-
-
-def _steps(chain: Space) -> Iterator[StepSpace]:
-    for node in chain:
-        match node:
-            case StepSpace():
-                yield node
-            case ForkSpace(alternatives=alternatives):
-                for alternative in alternatives:
-                    yield from _steps(alternative)

@@ -12,9 +12,8 @@ from pydantic import BaseModel, Field
 
 from olivelike.contracts.data import Column, Columns, DataReader, ReaderConfig
 from olivelike.contracts.extras import need
-from olivelike.digest import files_below
 from olivelike.errors import InputError, fail
-from olivelike.sources.class_folders import class_labels
+from olivelike.sources.class_folders import class_labels, sample_files
 from olivelike.sources.mapping import LABEL
 from olivelike.sources.ragged import ragged
 
@@ -67,10 +66,7 @@ class Audio(DataReader):
         need("data", "soundfile", what="reading recordings")
         typed = cast("AudioConfig", config)
         folder = files[typed.audio]
-        names = [name for name in files_below(folder) if Path(name).suffix.lower() in SUFFIXES]
-        if not names:
-            claim = f"holds no recordings ({', '.join(sorted(SUFFIXES))})"
-            raise fail(InputError, "OL205", claim, place=str(folder), hint="name the folder of the recordings")
+        names = sample_files(folder, SUFFIXES, "recording")
         paths = [folder / name for name in names]
         columns: dict[str, Column] = {AUDIO: Clips(paths, typed.rate or recording(paths[0])[1], bool(typed.rate))}
         if labels := class_labels(names, folder, "recording"):

@@ -1,11 +1,30 @@
-"""Labels by folder: each file lies in the folder of its class."""
+"""Folders of samples, one file each: which files count, and their labels where each lies in the folder of its class."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
+from olivelike.digest import files_below
 from olivelike.errors import InputError, OlivelikeError, fail
+
+
+def sample_files(folder: Path, suffixes: Collection[str], noun: str) -> list[str]:
+    """Returns the files below a folder that end as samples do, by relative POSIX name, sorted.
+
+    Args:
+        folder: where they lie.
+        suffixes: how they may end, in lower case, with the dot.
+        noun: what one file is, for messages.
+
+    Raises:
+        InputError: OL205, there is none.
+    """
+    names = [name for name in files_below(folder) if Path(name).suffix.lower() in suffixes]
+    if not names:
+        claim = f"holds no {noun}s ({', '.join(sorted(suffixes))})"
+        raise fail(InputError, "OL205", claim, place=str(folder), hint=f"name the folder of the {noun}s")
+    return names
 
 
 def class_labels(names: Sequence[str], folder: Path, noun: str) -> list[int]:

@@ -11,9 +11,8 @@ from pydantic import BaseModel, Field
 
 from olivelike.contracts.data import Column, Columns, DataReader, ReaderConfig
 from olivelike.contracts.extras import need
-from olivelike.digest import files_below
 from olivelike.errors import InputError, fail
-from olivelike.sources.class_folders import class_labels
+from olivelike.sources.class_folders import class_labels, sample_files
 from olivelike.sources.mapping import LABEL
 
 if TYPE_CHECKING:
@@ -73,10 +72,7 @@ class Images(DataReader):
         need("images", "PIL", what="reading pictures")
         typed = cast("ImagesConfig", config)
         folder = files[typed.images]
-        names = [name for name in files_below(folder) if Path(name).suffix.lower() in SUFFIXES]
-        if not names:
-            claim = f"holds no pictures ({', '.join(sorted(SUFFIXES))})"
-            raise fail(InputError, "OL205", claim, place=str(folder), hint="name the folder of the pictures")
+        names = sample_files(folder, SUFFIXES, "picture")
         columns: dict[str, Column] = {IMAGE: Pictures.open([folder / name for name in names], typed)}
         labels = class_labels(names, folder, "picture")
         if labels:

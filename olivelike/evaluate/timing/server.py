@@ -16,11 +16,12 @@ from olivelike.contracts.metric import Cost, MeasureContext, Metric, ValueSpec
 from olivelike.contracts.outcome import Measurement, Undefined, Unpaired, Value
 from olivelike.digest import JsonObject
 from olivelike.evaluate.machine.pinning import pinned
+from olivelike.evaluate.sessions.feeds import first_feeds
 from olivelike.evaluate.statistics.blocks import FEWEST_BLOCKS, blocked_median_ratio
 from olivelike.evaluate.timing.decision import Decision, is_sharp
 from olivelike.evaluate.timing.latency import ValueName, latencies, runs_needed, value_specs
 from olivelike.evaluate.timing.serving import LEADING, Plan, Serving, Stream, serve_in_turns
-from olivelike.evaluate.timing.timed_models import Compared, TimingConfig, feeds_of, interval_json, opener
+from olivelike.evaluate.timing.timed_models import Compared, TimingConfig, interval_json, opener
 
 if TYPE_CHECKING:
     from olivelike.contracts.data import Array
@@ -97,7 +98,7 @@ def serve_models(
         MeasureError: OL504, a model cannot be loaded or run, or the clock does not move.
     """
     itself = candidate.digest == reference.digest
-    feeds = [feeds_of(context.open(model), config, context) for model in (candidate, reference)]
+    feeds = [first_feeds(context.open(model), config, context) for model in (candidate, reference)]
     openers = [opener(model, fed, context) for model, fed in zip((candidate, reference), feeds, strict=True)]
     fewest = max(runs_needed(name) for name in config.values)
     decision = Decision(context, config.seconds, config.longest)

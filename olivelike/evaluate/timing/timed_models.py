@@ -10,12 +10,11 @@ from typing import TYPE_CHECKING
 from pydantic import Field, NonNegativeInt, PositiveInt
 
 from olivelike.contracts.artifact import Artifact
-from olivelike.contracts.metric import MeasureContext, MetricConfig, Session
+from olivelike.contracts.metric import MeasureContext
 from olivelike.contracts.outcome import Interval, Value
 from olivelike.digest import JsonObject
-from olivelike.errors import InputError, fail
 from olivelike.evaluate.machine.pinning import pinned
-from olivelike.evaluate.sessions.random_feeds import random_feeds
+from olivelike.evaluate.sessions.feeds import FedConfig, first_feeds
 from olivelike.evaluate.statistics.blocks import Blocks, blocked_median_ratio
 from olivelike.evaluate.statistics.intervals import quantile
 from olivelike.evaluate.timing.decision import Decision, is_sharp
@@ -29,13 +28,9 @@ SPINNING_STOPS = {"session.force_spinning_stop": "1"}
 OUTLIER = 2.0
 
 
-class TimingConfig(MetricConfig):
+class TimingConfig(FedConfig):
     """What every timed metric can be told."""
 
-    batch: PositiveInt = 1
-    """Samples in one run."""
-    dims: dict[str, PositiveInt] = Field(default={})
-    """Sizes of the model's dynamic dimensions by name; with it, the model is fed random values of these sizes, not data."""
     runs: int = Field(default=100, ge=20)
     """Timed runs of the candidate at least, or as many as fit into `seconds`."""
     seconds: float = Field(default=2.0, ge=0)
@@ -99,7 +94,7 @@ def time_models(
     """
     itself = candidate.digest == reference.digest
     models = [candidate, reference]
-    feeds = [feeds_of(context.open(model), config, context) for model in models]
+    feeds = [first_feeds(context.open(model), config, context) for model in models]
     openers = [opener(model, fed, context) for model, fed in zip(models, feeds, strict=True)]
     compared = partial(_compared, feeds=feeds[0], itself=itself)
     decision = Decision(context, config.seconds, config.longest)
@@ -116,21 +111,6 @@ def time_models(
     with pinned(config.pin):
         timings = take_turns(openers, enough, warm_ups=config.warmup, seed=context.seed)
     return decision.marked(values(compared(timings)))
-
-
-def feeds_of(session: Session, config: TimingConfig, context: MeasureContext) -> Mapping[str, Array]:
-    """Returns what a model is fed: random values where `dims` are given, otherwise the first batch of the data.
-
-    Raises:
-        InputError: OL206, fewer samples than one batch, or `dims` that do not fit the model.
-    """
-    if config.dims:
-        return random_feeds(session.inputs, config.batch, config.dims, context.seed)
-    for batch in context.data(session).batches(config.batch, config.batch):
-        if batch.size == config.batch:
-            return batch.feeds
-    claim = f"the data hold fewer samples than a batch of {config.batch}"
-    raise fail(InputError, "OL206", claim, path="batch", hint="lower `batch` or give more data")
 
 
 def opener(model: Artifact, feeds: Mapping[str, Array], context: MeasureContext) -> Opener:
