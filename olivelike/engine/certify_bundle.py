@@ -35,6 +35,7 @@ from olivelike.plan.model import INPUT, NO_BASELINE, DataPlan
 from olivelike.registry import installed
 from olivelike.sources.data_files import stored_config
 from olivelike.sources.local import Local
+from olivelike.store.port import Store
 
 KEPT = ("name", "model", "target", "targets", "constraints", "baseline")
 FRESH = "fresh"
@@ -189,19 +190,27 @@ def _check_unseen(
             raise fail(InputError, "OL112", claim, hint="give samples that it has not seen")
     entries = {name: entry for name, plan in known.items() for entry in _seen(lock, desk, name, plan)}
     seen = [entry for name, entry in entries.items() if not _only_certifies(lock, name)]
-    notes = [note for entry in new for note in check_unseen(entry, seen, inputs)]
+    notes = [note for entry in new for note in check_unseen(entry, seen, desk.store, inputs)]
     used = [
-        name for name in lock.data if _only_certifies(lock, name) and _certified_by(new, name, lock, entries, inputs)
+        name
+        for name in lock.data
+        if _only_certifies(lock, name) and _certified_by(new, name, lock, entries, desk.store, inputs)
     ]
     return (*dict.fromkeys(notes), *([USED_BEFORE] if used else []))
 
 
 def _certified_by(
-    new: Sequence[Entry], name: str, lock: Lock, entries: Mapping[str, Entry], inputs: Sequence[TensorInfo]
+    new: Sequence[Entry],
+    name: str,
+    lock: Lock,
+    entries: Mapping[str, Entry],
+    store: Store,
+    inputs: Sequence[TensorInfo],
 ) -> bool:
     """Whether the new samples are those of an entry that the run certified on."""
     digests = set(lock.data_contents.get(name, ()))
-    return any(each.contents & digests or (name in entries and is_shared(each, entries[name], inputs)) for each in new)
+    other = entries.get(name)
+    return any(each.contents & digests or (other and is_shared(each, other, store, inputs)) for each in new)
 
 
 def _seen(lock: Lock, desk: Desk, name: str, plan: DataPlan) -> Iterator[Entry]:

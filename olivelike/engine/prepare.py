@@ -79,7 +79,7 @@ def _check_unseen(
     notes: list[str] = []
     for unseen, metric in certifying.items():
         if unseen in entries:
-            notes += check_unseen(entries[unseen], seen, inputs, f"metrics.{metric}.certify")
+            notes += check_unseen(entries[unseen], seen, store, inputs, f"metrics.{metric}.certify")
     return tuple(notes)
 
 

@@ -6,19 +6,19 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from olivelike.contracts.artifact import MANIFEST_NAME, Artifact
 from olivelike.contracts.data import Column, Columns, DataReader, DataSpec
 from olivelike.contracts.metric import TensorInfo
-from olivelike.digest import JsonObject, digest_json, files_below
+from olivelike.digest import Json, JsonObject, digest_json, files_below
 from olivelike.engine.check import CHEAP
 from olivelike.errors import InputError, OlivelikeError, fail
 from olivelike.onnxfile.read import signature
 from olivelike.sources.dataset import drawn, no_call
 from olivelike.sources.mapping import label_column
 from olivelike.sources.script import Script
-from olivelike.store.port import Store
+from olivelike.store.port import Absent, Store
 
 if TYPE_CHECKING:
     from olivelike.contracts.data import Array
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 CERTIFIES_ONLY = ("certification",)
 MOST_SHARED = 0.5
 """So large a share of samples that were seen is refused; a smaller one is told, as samples may be alike by chance."""
+WAY = 1
+"""Counts up when samples are compared in another way, so that no count of the old one is used."""
 LIKE_LABELS = frozenset({"label", "labels"})
 
 
@@ -77,7 +79,7 @@ def inputs_of(source: Artifact) -> tuple[TensorInfo, ...]:
 
 
 def check_unseen(
-    fresh: Entry, seen: Iterable[Entry], inputs: Sequence[TensorInfo] = (), path: str = ""
+    fresh: Entry, seen: Iterable[Entry], store: Store, inputs: Sequence[TensorInfo] = (), path: str = ""
 ) -> tuple[str, ...]:
     """Checks that samples are none that the search has seen, whatever the files are called.
 
@@ -87,6 +89,7 @@ def check_unseen(
     Args:
         fresh: the samples that certify.
         seen: what the search has seen.
+        store: where their files lie.
         inputs: what the model takes; nothing where that is not known.
         path: the place in the workflow, for messages.
 
@@ -102,7 +105,7 @@ def check_unseen(
         if fresh.contents & entry.contents:
             claim = f"{fresh.told} and {entry.told} hold the same file: the search has seen it"
             raise fail(InputError, "OL112", claim, path=path, hint=hint)
-        shared, count = shared_samples(fresh, entry, inputs)
+        shared, count = shared_samples(fresh, entry, store, inputs)
         claim = (
             f"{fresh.told}: {shared:,} of {count:,} samples are among those of {entry.told}, which the search has seen"
         )
@@ -113,16 +116,32 @@ def check_unseen(
     return tuple(notes)
 
 
-def is_shared(fresh: Entry, other: Entry, inputs: Sequence[TensorInfo] = ()) -> bool:
+def is_shared(fresh: Entry, other: Entry, store: Store, inputs: Sequence[TensorInfo] = ()) -> bool:
     """Whether two entries hold the same file, or most samples of the first are among those of the second."""
     if fresh.contents & other.contents:
         return True
-    shared, count = shared_samples(fresh, other, inputs)
+    shared, count = shared_samples(fresh, other, store, inputs)
     return bool(shared) and shared >= MOST_SHARED * count
 
 
-def shared_samples(fresh: Entry, seen: Entry, inputs: Sequence[TensorInfo]) -> tuple[int, int]:
-    """Returns how many samples of one entry are among those of another, and how many it has; 0 of 0 where that costs too much."""
+def shared_samples(fresh: Entry, seen: Entry, store: Store, inputs: Sequence[TensorInfo]) -> tuple[int, int]:
+    """Returns how many samples of one entry are among those of another, and how many it has; 0 of 0 where that costs too much.
+
+    Samples once compared are not read again: the store remembers the counts by the content of both.
+    """
+    takes: Json = [[info.name, info.dtype, list(info.shape)] for info in inputs]
+    pair: JsonObject = {"fresh": fresh.spec.essence(), "seen": seen.spec.essence(), "inputs": takes, "way": WAY}
+    key = f"shared/{digest_json(pair)}"
+    record = store.lookup(key)
+    if not isinstance(record, Absent):
+        return int(cast("int", record["shared"])), int(cast("int", record["samples"]))
+    shared, count = _compare(fresh, seen, inputs)
+    if count:  # where nothing could be compared, it is tried anew: a library may be there by then
+        store.record(key, {"shared": shared, "samples": count})
+    return shared, count
+
+
+def _compare(fresh: Entry, seen: Entry, inputs: Sequence[TensorInfo]) -> tuple[int, int]:
     mine, theirs = _columns(fresh, inputs), _columns(seen, inputs)
     names = _compared(mine, theirs, inputs, prepared=bool(fresh.spec.prepare or seen.spec.prepare))
     if not names:

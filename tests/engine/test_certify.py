@@ -12,7 +12,9 @@ import pytest
 
 import olivelike
 from olivelike.contracts.certificate import Certainty
+from olivelike.contracts.data import Column
 from olivelike.digest import Json
+from olivelike.engine import unseen
 from olivelike.engine.certify_bundle import certify_bundle
 from olivelike.engine.data_option import DataOption
 from olivelike.engine.session import Settings
@@ -129,6 +131,24 @@ def test_data_that_the_search_sees_certify_nothing(certified: Job) -> None:
     shutil.copy(str(cast("Job", data["test"])["npz"]), str(cast("Job", data["fresh"])["npz"]))
     with pytest.raises(InputError, match=r"OL112 metrics.accuracy.certify: .*hold the same file"):
         olivelike.run(certified)
+
+
+def test_samples_once_compared_are_read_again_only_when_they_change(
+    certified: Job, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    olivelike.run(certified)
+    read: list[str] = []
+
+    def note(entry: unseen.Entry, inputs: object) -> dict[str, Column]:
+        read.append(entry.told)
+        return {}
+
+    monkeypatch.setattr(unseen, "_columns", note)
+    olivelike.run(certified)
+    assert read == []
+    samples(certified, "fresh", 300, seed=21)
+    olivelike.run(certified)
+    assert "data.fresh" in read
 
 
 def test_a_script_that_the_search_calls_too_certifies_with_another_seed_only(certified: Job, tmp_path: Path) -> None:
