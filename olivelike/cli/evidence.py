@@ -42,7 +42,7 @@ def bench(
     log_format: Format = LogFormat.TEXT,
     debug: Debug = False,
 ) -> int:
-    """Compare models' speed: each in turns with the first, until it is decided or the time is up."""
+    """Compare models' speed: all in turns with the first, each until it is decided or the time is up."""
     del debug
     from olivelike.cli import render
     from olivelike.engine.bench import Options

@@ -184,5 +184,11 @@ class Metric(ABC, Generic[MetricT]):
             context: what the engine offers.
         """
 
+    def measure_several(
+        self, candidates: Sequence[Artifact], reference: Artifact, config: MetricT, context: MeasureContext
+    ) -> Sequence[Mapping[str, Value]]:
+        """Measures several candidates, in order; a metric that runs the reference anew for each may share its runs here."""
+        return [self.measure(candidate, reference, config, context) for candidate in candidates]
+
 
 AnyMetric = Metric[MetricConfig]

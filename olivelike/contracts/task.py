@@ -74,7 +74,7 @@ class StepTask:
 
 @dataclass(frozen=True, slots=True)
 class MeasureTask:
-    """Measure one artifact with one metric.
+    """Measure one artifact with one metric, or several side by side.
 
     Attributes:
         store: the store's folder.
@@ -82,6 +82,7 @@ class MeasureTask:
         metric: the registered name.
         config: full configuration.
         candidate: digest of the artifact to measure.
+        others: digests of further candidates, to share what is run of the reference (`Metric.measure_several`).
         reference: digest of the baseline; the candidate's own where nothing is compared.
         target: where to run.
         data: the entry that the metric names; at most one.
@@ -103,6 +104,7 @@ class MeasureTask:
     seed: int = 0
     level: float = 0.95
     goals: Mapping[str, Json] = field(default_factory=dict)
+    others: tuple[str, ...] = ()
 
     def to_json(self) -> JsonObject:
         """Returns the task as it travels to a worker."""
@@ -120,6 +122,7 @@ class MeasureTask:
             "seed": self.seed,
             "level": self.level,
             "goals": dict(self.goals),
+            "others": list(self.others),
         }
 
     @classmethod
@@ -138,6 +141,7 @@ class MeasureTask:
             seed=cast("int", value["seed"]),
             level=cast("float", value["level"]),
             goals=cast("dict[str, Json]", value["goals"]),
+            others=tuple(cast("list[str]", value["others"])),
         )
 
 

@@ -1,4 +1,4 @@
-"""Comparing models honestly: each beside the first, in turns, until it is decided which is faster."""
+"""Comparing models honestly: all in turns with the first, until of each it is decided whether it is faster."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import Enum
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import cast
@@ -19,7 +20,7 @@ from olivelike.engine.data_option import DataOption
 from olivelike.engine.desk import Desk
 from olivelike.engine.events import Listener, ignore
 from olivelike.engine.judge import NO_DIFFERENCE
-from olivelike.engine.measure import Unavailable, Values, measure
+from olivelike.engine.measure import Unavailable, Values, measure_several
 from olivelike.engine.opened import open_workflow
 from olivelike.engine.run import conditions
 from olivelike.engine.session import Settings, desk_for
@@ -65,7 +66,7 @@ class Options:
         threads: the most threads of a session; 0 leaves it to the runtime.
         providers: execution providers in order.
         values: what to report: `p50`, `mean`, `p99`, ...
-        seconds: how long to time each pair at most.
+        seconds: how long to time each pair at most; what one leaves is for the others.
         pin: processors that the runs are bound to.
     """
 
@@ -153,7 +154,7 @@ def verdict_of(ratio: Interval) -> Verdict:
 
 
 def bench(models: Sequence[Path], options: Options, listener: Listener = ignore) -> Bench:
-    """Times models, each in turns with the first; nothing is taken from the cache or kept.
+    """Times models in turns with the first, all beside the same runs of it; nothing is taken from the cache or kept.
 
     Args:
         models: model files or folders; the first is what the others are compared with.
@@ -169,12 +170,10 @@ def bench(models: Sequence[Path], options: Options, listener: Listener = ignore)
             opened = open_workflow(_workflow(models[0], options))
             with desk_for(opened, Settings(cache_dir=room), listener) as (desk, prepared):
                 first = prepared.source
+                desk.origins.note(first.folder, _folder(models[0]))
                 artifacts = [first, *(_taken_in(desk, path) for path in models[1:])]
-                timed = [
-                    _timed(desk, str(path), each, first, options.values[0])
-                    for path, each in zip(models, artifacts, strict=True)
-                ]
-                return Bench(timed[0], tuple(timed[1:]), conditions(desk))
+                timed = _timed(desk, models, artifacts, options.values[0])
+                return Bench(timed[0], timed[1:], conditions(desk))
     except InputError as error:
         raise InputError(*map(_by_option, error.problems)) from error
 
@@ -211,24 +210,35 @@ def _workflow(model: Path, options: Options) -> dict[str, Json]:
 
 def _taken_in(desk: Desk, path: Path) -> Artifact:
     fetched = Local().fetch(str(path.absolute()), file="", revision="", folder=Path.cwd(), offline=True)
-    return desk.store.ingest(fetched.files, Manifest(fetched.kind, dict(fetched.parts), fetched.companions))
+    artifact = desk.store.ingest(fetched.files, Manifest(fetched.kind, dict(fetched.parts), fetched.companions))
+    desk.origins.note(artifact.folder, _folder(path))
+    return artifact
 
 
-def _timed(desk: Desk, path: str, candidate: Artifact, first: Artifact, of: str) -> Timed:
+def _folder(model: Path) -> Path:
+    return model.absolute() if model.is_dir() else model.absolute().parent
+
+
+def _timed(desk: Desk, models: Sequence[Path], artifacts: Sequence[Artifact], of: str) -> tuple[Timed, ...]:
     [metric] = desk.plan.metrics
-    match measure(desk, metric, candidate, first, 0):
-        case Values(metrics=found, undefined=undefined) if found:
-            values = {key.partition(".")[2]: value for key, value in found.items()}
-            reasons = {key.partition(".")[2]: why for key, why in undefined.items()}
-            return Timed(path, candidate.digest, values, reasons, of)
-        case Values(undefined=undefined):
-            raise fail(MeasureError, "OL504", f"{path}: {'; '.join(undefined.values())}", hint="raise --seconds")
+    match measure_several(desk, metric, artifacts, artifacts[0]):
         case Unavailable(reason=reason):
-            raise fail(InputError, "OL202", f"{path}: {reason}")
+            raise fail(InputError, "OL202", reason)
         case Failed(input=wrong, reason=reason):
             if wrong:
                 raise InputError(*wrong)
-            raise fail(MeasureError, "OL504", f"{path}: {reason}")
+            raise fail(MeasureError, "OL504", reason.removeprefix("OL504").lstrip(": "))
+        case found:
+            return tuple(map(partial(_read, of=of), models, artifacts, found))
+
+
+def _read(path: Path, artifact: Artifact, found: Values, of: str) -> Timed:
+    if not found.metrics:
+        claim = f"{path}: {'; '.join(found.undefined.values())}"
+        raise fail(MeasureError, "OL504", claim, hint="raise --seconds")
+    values = {key.partition(".")[2]: value for key, value in found.metrics.items()}
+    reasons = {key.partition(".")[2]: why for key, why in found.undefined.items()}
+    return Timed(str(path), artifact.digest, values, reasons, of)
 
 
 def _ratio_json(ratio: Interval | Undefined) -> Json:

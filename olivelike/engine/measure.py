@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from time import monotonic
@@ -59,10 +59,8 @@ def measure(
 
     One that ended early, because the candidate was out, is served only where these goals rule the candidate out too.
     """
-    if metric.metric.runs and not desk.plan.target.present:
-        return Unavailable("the target is declared not present: built for, never run on")
-    if candidate.kind not in metric.metric.kinds:
-        return Unavailable(f"{metric.type_name} cannot measure an artifact of the kind {candidate.kind}")
+    if isinstance(unavailable := _unavailable(desk, metric, candidate), Unavailable):
+        return unavailable
     task = replace(measure_task(desk, metric, candidate.digest, reference.digest), level=level)
     ingredients = ingredients_of(desk, metric, task)
     with desk.flights.of(key := key_of(ingredients)):
@@ -74,6 +72,33 @@ def measure(
                 desk.tell(StepEnded(trial, metric.name, "cached", 0.0))
                 return known
         return _fresh(desk, metric, replace(task, goals=goals.to_json()), ingredients, trial)
+
+
+def measure_several(
+    desk: Desk, metric: MetricPlan, candidates: Sequence[Artifact], reference: Artifact
+) -> tuple[Values, ...] | Unavailable | Failed:
+    """Measures several artifacts that share what is run of the reference; nothing is taken from the cache or kept.
+
+    What one of them is measured to be depends on which others are there, and no key says so.
+    """
+    for candidate in candidates:
+        if isinstance(unavailable := _unavailable(desk, metric, candidate), Unavailable):
+            return unavailable
+    first, *others = (candidate.digest for candidate in candidates)
+    task = replace(measure_task(desk, metric, first, reference.digest), others=tuple(others))
+    with _turn(desk, metric):
+        reply = desk.executor.run(task.to_json(), desk.limits())
+    if not isinstance(reply, Answer):
+        return reply
+    return _read(desk, metric, reply.value)
+
+
+def _unavailable(desk: Desk, metric: MetricPlan, candidate: Artifact) -> Unavailable | None:
+    if metric.metric.runs and not desk.plan.target.present:
+        return Unavailable("the target is declared not present: built for, never run on")
+    if candidate.kind not in metric.metric.kinds:
+        return Unavailable(f"{metric.type_name} cannot measure an artifact of the kind {candidate.kind}")
+    return None
 
 
 def suffices(known: Values, goals: Goals) -> bool:
@@ -135,25 +160,31 @@ def _turn(desk: Desk, metric: MetricPlan) -> Iterator[None]:
 
 
 def _found(desk: Desk, metric: MetricPlan, ingredients: JsonObject, answer: JsonObject, seconds: float) -> Found:
-    if answer["outcome"] != "measured":
-        return read_failure(answer, metric.name, desk.origins)
-    values = read_values(metric, answer)
-    missing = [key for key in metric.keys if key not in {**values.metrics, **values.undefined}]
-    if missing:
-        return Failed(f"OL504 {metric.type_name} did not give {', '.join(missing)}", metric.name)
-    infinite = [key for key, found in values.metrics.items() if not found.is_finite()]
-    if infinite:
-        return Failed(f"OL504 {metric.type_name} gave no finite value for {', '.join(infinite)}", metric.name)
-    record: JsonObject = {
-        "metrics": answer["metrics"],
-        "undefined": answer["undefined"],
-        "ingredients": ingredients,
-        "seconds": round(seconds, 3),
-    }
+    found = _read(desk, metric, answer)
+    if isinstance(found, Failed):
+        return found
+    [values] = found
+    [candidate] = cast("list[JsonObject]", answer["candidates"])
+    record: JsonObject = {**candidate, "ingredients": ingredients, "seconds": round(seconds, 3)}
     # What a machine did not offer (an energy counter), or a search had no time for, it may have next time.
     if answer["kept"] and (values.metrics or not metric.metric.timed):
         desk.store.record(key_of(ingredients), record)
     return values
+
+
+def _read(desk: Desk, metric: MetricPlan, answer: JsonObject) -> tuple[Values, ...] | Failed:
+    """Reads the values of every candidate, and checks that the metric keeps its contract."""
+    if answer["outcome"] != "measured":
+        return read_failure(answer, metric.name, desk.origins)
+    found = tuple(read_values(metric, each) for each in cast("list[JsonObject]", answer["candidates"]))
+    for values in found:
+        missing = [key for key in metric.keys if key not in {**values.metrics, **values.undefined}]
+        if missing:
+            return Failed(f"OL504 {metric.type_name} did not give {', '.join(missing)}", metric.name)
+        infinite = [key for key, measured in values.metrics.items() if not measured.is_finite()]
+        if infinite:
+            return Failed(f"OL504 {metric.type_name} gave no finite value for {', '.join(infinite)}", metric.name)
+    return found
 
 
 def read_values(metric: MetricPlan, answer: JsonObject) -> Values:

@@ -5,13 +5,13 @@ This is the boundary at which whatever a pass or metric raises becomes an outcom
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import cache
 from pathlib import Path
 from typing import cast
 
 from olivelike.contracts.artifact import MANIFEST_NAME, Artifact, Manifest
-from olivelike.contracts.outcome import Measurement, Undefined
+from olivelike.contracts.outcome import Measurement, Undefined, Value
 from olivelike.contracts.passes import AnyPass, PassConfig
 from olivelike.contracts.task import MeasureTask, StepTask
 from olivelike.digest import JsonObject
@@ -28,7 +28,7 @@ def answer(task: JsonObject) -> JsonObject:
     """Does one task.
 
     Returns:
-        `{"outcome": "made", "artifact": digest}`, `{"outcome": "measured", "metrics": {...}}`,
+        `{"outcome": "made", "artifact": digest}`, `{"outcome": "measured", "candidates": [{"metrics": {...}, ...}], ...}`,
         `{"outcome": "refused", "reason": ...}` or `{"outcome": "failed", "reason": ..., "log": ..., "input": [...]}`.
     """
     if task["task"] == "step":
@@ -102,11 +102,15 @@ def _measure(task: MeasureTask) -> JsonObject:
     store = _store(task.store)
     kind = installed().metric_named(task.metric)
     config = kind.config.model_validate(dict(task.config))
-    candidate = store.open(task.candidate)
-    reference = candidate if task.reference == task.candidate else store.open(task.reference)
+    candidates = [store.open(digest) for digest in (task.candidate, *task.others)]
+    reference = candidates[0] if task.reference == task.candidate else store.open(task.reference)
     with store.scratch() as room:
         context = MeasureDesk(task, store, room, config)
-        values = kind().measure(candidate, reference, config, context)
-    measured: JsonObject = {name: value.to_json() for name, value in values.items() if isinstance(value, Measurement)}
+        found = kind().measure_several(candidates, reference, config, context)
+    return {"outcome": "measured", "candidates": [_values_json(values) for values in found], "kept": context.kept}
+
+
+def _values_json(values: Mapping[str, Value]) -> JsonObject:
+    metrics: JsonObject = {name: value.to_json() for name, value in values.items() if isinstance(value, Measurement)}
     undefined: JsonObject = {name: value.reason for name, value in values.items() if isinstance(value, Undefined)}
-    return {"outcome": "measured", "metrics": measured, "undefined": undefined, "kept": context.kept}
+    return {"metrics": metrics, "undefined": undefined}

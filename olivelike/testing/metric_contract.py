@@ -96,6 +96,18 @@ class MetricContract(ABC):
         for measurement in self._measure(tmp_path, self.configs()[0], copy=False).values():
             assert measurement.versus == Unpaired()
 
+    def test_several_measured_side_by_side_each_give_the_declared_values(self, tmp_path: Path) -> None:
+        """A copy and the original itself, in one go: in their order, the original compared with nothing."""
+        config = self.configs()[0]
+        reference, candidate = self._pair(tmp_path)
+        found = self.metric().measure_several(
+            (candidate, reference), reference, config, self.context(tmp_path / "scratch")
+        )
+        names = {spec.name for spec in self.metric().values(config)}
+        assert [set(values) for values in found] == [names, names]
+        measured = [value for value in found[1].values() if isinstance(value, Measurement)]
+        assert all(value.versus == Unpaired() for value in measured)
+
     def test_equal_model_compared_with_the_baseline_shows_no_difference(self, tmp_path: Path) -> None:
         """A ratio of times may wander on a busy machine, so it is only held to the right order of magnitude."""
         for measurement in self._measure(tmp_path, self.configs()[0], copy=True).values():
@@ -120,12 +132,15 @@ class MetricContract(ABC):
 
         The data of a contract test are such that every value is defined.
         """
+        reference, twin = self._pair(folder)
+        candidate = twin if copy else reference
+        values = self.metric().measure(candidate, reference, config, self.context(folder / "scratch"))
+        return {name: value for name, value in values.items() if isinstance(value, Measurement)}
+
+    def _pair(self, folder: Path) -> tuple[Artifact, Artifact]:
+        """Returns an artifact and a copy of it under another digest; makes the scratch folder too."""
         for name in ("reference", "scratch"):
             (folder / name).mkdir(parents=True)
         reference = self.artifact(folder / "reference")
-        candidate = reference
-        if copy:
-            shutil.copytree(reference.folder, folder / "candidate")
-            candidate = replace(reference, folder=folder / "candidate", digest="0" * 64)
-        values = self.metric().measure(candidate, reference, config, self.context(folder / "scratch"))
-        return {name: value for name, value in values.items() if isinstance(value, Measurement)}
+        shutil.copytree(reference.folder, folder / "candidate")
+        return reference, replace(reference, folder=folder / "candidate", digest="0" * 64)

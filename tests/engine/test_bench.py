@@ -7,13 +7,14 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
 
 from olivelike.cli.tables import bench_lines
 from olivelike.contracts.outcome import Interval, Measurement, Paired
 from olivelike.engine.bench import Bench, Options, Timed, Verdict, bench, verdict_of
 from olivelike.engine.data_option import DataOption
-from olivelike.errors import InputError
+from olivelike.errors import InputError, MeasureError
 from olivelike.testing import models
 
 BRIEF = Options(batch=4, threads=1, values=("p50",), seconds=0)
@@ -66,6 +67,18 @@ def test_what_is_wrong_with_a_model_or_an_option_is_said(tmp_path: Path) -> None
         bench([good], Options(providers=("cuda",)))
     with pytest.raises(InputError, match=r"OL206 --dim"):
         bench([good], Options(dims={"nothing": 3}))
+
+
+def test_of_several_models_the_one_that_cannot_be_loaded_is_named(tmp_path: Path) -> None:
+    good = models.save(models.mlp(), tmp_path / "good")
+    odd = models.mlp()
+    odd.graph.node[0].op_type, odd.graph.node[0].domain = "Frobnicate", "nowhere"
+    odd.opset_import.add(domain="nowhere", version=1)
+    (tmp_path / "odd").mkdir()
+    onnx.save(odd, tmp_path / "odd/odd.onnx")
+    with pytest.raises(MeasureError, match=rf"OL504: {tmp_path}/odd/odd.onnx: odd.onnx cannot be loaded") as caught:
+        bench([good, good, tmp_path / "odd/odd.onnx"], BRIEF)
+    assert "nowhere:Frobnicate" in str(caught.value)
 
 
 def test_a_value_that_cannot_be_given_is_no_comparison_by_another() -> None:

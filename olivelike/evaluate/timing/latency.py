@@ -89,10 +89,15 @@ class Latency(Metric[LatencyConfig]):
         self, candidate: Artifact, reference: Artifact, config: LatencyConfig, context: MeasureContext
     ) -> Mapping[str, Value]:
         """Times the candidate beside the reference, or beside its own copy where they are the same artifact."""
+        return self.measure_several((candidate,), reference, config, context)[0]
+
+    def measure_several(
+        self, candidates: Sequence[Artifact], reference: Artifact, config: LatencyConfig, context: MeasureContext
+    ) -> Sequence[Mapping[str, Value]]:
+        """Times candidates beside one stream of the reference's runs."""
         fewest = max(runs_needed(name) for name in config.values)
-        return time_models(
-            candidate, reference, config, context, partial(latencies, config.values, context.level), fewest
-        )
+        values = partial(latencies, config.values, context.level)
+        return time_models(candidates, reference, config, context, values, fewest)
 
 
 def runs_needed(name: str) -> int:

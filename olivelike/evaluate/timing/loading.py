@@ -37,6 +37,11 @@ class Loader(Generic[LoadedT]):
         """Whether to load anew: always for the first three blocks, then while it took at most twice the time spent running."""
         return self.openings < FEWEST_OPENINGS or self.seconds <= 2 * running
 
+    def release(self, index: int) -> None:
+        """Lets go of a model that is needed no more; those after it move up."""
+        self.openers = (*self.openers[:index], *self.openers[index + 1 :])
+        self.loaded = (*self.loaded[:index], *self.loaded[index + 1 :])
+
     def load(self) -> None:
         """Loads all models."""
         begin = self.clock()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import cast
 
 from pydantic import PositiveInt
@@ -58,12 +58,22 @@ class Throughput(Metric[ThroughputConfig]):
         Raises:
             InputError: OL206, the model takes batches of another size only.
         """
+        return self.measure_several((candidate,), reference, config, context)[0]
+
+    def measure_several(
+        self, candidates: Sequence[Artifact], reference: Artifact, config: ThroughputConfig, context: MeasureContext
+    ) -> Sequence[Mapping[str, Value]]:
+        """Times candidates beside one stream of the reference's runs.
+
+        Raises:
+            InputError: OL206, a model takes batches of another size only.
+        """
 
         def values(compared: Compared) -> dict[str, Value]:
             _check_batch(compared, config.batch)
             return {"samples_per_second": per_second(config.batch, compared, context.level)}
 
-        return time_models(candidate, reference, config, context, values)
+        return time_models(candidates, reference, config, context, values)
 
 
 def _check_batch(compared: Compared, batch: int) -> None:

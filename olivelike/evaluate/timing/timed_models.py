@@ -1,8 +1,9 @@
-"""Times the candidate beside the baseline until the question is decided: what `latency` and `throughput` have in common."""
+"""Times candidates beside the baseline until the question is decided: what `latency` and `throughput` have in common."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING
@@ -10,9 +11,10 @@ from typing import TYPE_CHECKING
 from pydantic import Field, NonNegativeInt, PositiveInt
 
 from olivelike.contracts.artifact import Artifact
-from olivelike.contracts.metric import MeasureContext
+from olivelike.contracts.metric import MeasureContext, Session
 from olivelike.contracts.outcome import Interval, Value
 from olivelike.digest import JsonObject
+from olivelike.errors import OlivelikeError
 from olivelike.evaluate.machine.pinning import pinned
 from olivelike.evaluate.sessions.feeds import FedConfig, first_feeds
 from olivelike.evaluate.statistics.blocks import Blocks, blocked_median_ratio
@@ -66,60 +68,90 @@ class Compared:
 
 
 def time_models(
-    candidate: Artifact,
+    candidates: Sequence[Artifact],
     reference: Artifact,
     config: TimingConfig,
     context: MeasureContext,
     values: Callable[[Compared], Mapping[str, Value]],
     fewest: int = 0,
-) -> dict[str, Value]:
-    """Times the candidate in turns with the reference, or with its own copy where they are the same artifact.
+) -> tuple[dict[str, Value], ...]:
+    """Times candidates in turns with the reference; the reference itself among them is timed beside its own copy.
 
-    After each block the values are asked what they mean. Timing ends early when they rule the candidate out. It ends when
-    every constraint holds and the ratio is known to half a percent, or `seconds` are over; while a constraint is undecided it
-    goes on to `longest`. The intervals hold at every number of blocks at once, so asking after each costs nothing.
+    Several candidates share the reference's runs. After each block the values of each are asked what they mean. Timing of a
+    candidate ends early when they rule it out. It ends when every constraint holds and the ratio is known to half a percent,
+    or `seconds` are over; while a constraint is undecided it goes on to `longest`. Both times are for one candidate: several
+    have as many times as much together, and what one leaves is for the others. The intervals hold at every number of
+    blocks at once, so asking after each costs nothing.
 
     Args:
-        candidate: what is measured.
+        candidates: what is measured.
         reference: the baseline.
         config: how long.
         context: what the engine offers.
         values: from what was timed so far to the metric's values.
         fewest: runs that a value needs before it can be given.
 
+    Returns:
+        The values of each candidate, in order.
+
     Raises:
         InputError: OL206, fewer samples than one batch, or `dims` that do not fit the model; OL105, processors to pin to
             that there are not.
         MeasureError: OL504, a model cannot be loaded or run, or the clock does not move.
     """
-    itself = candidate.digest == reference.digest
-    models = [candidate, reference]
-    feeds = [first_feeds(context.open(model), config, context) for model in models]
-    openers = [opener(model, fed, context) for model, fed in zip(models, feeds, strict=True)]
-    compared = partial(_compared, feeds=feeds[0], itself=itself)
-    decision = Decision(context, config.seconds, config.longest)
+    models = (reference, *candidates)
+    places = [str(model.model) if len(candidates) > 1 else "" for model in models]
+    feeds = []
+    for model, place in zip(models, places, strict=True):
+        with placed(place):
+            feeds.append(first_feeds(context.open(model), config, context))
+    count = len(candidates)
+    decisions = [Decision(context, count * config.seconds, count * config.longest) for _ in candidates]
 
-    def enough(timings: Timings) -> bool:
-        so_far = compared(timings)
+    def compared(index: int, timings: Timings) -> Compared:
+        itself = candidates[index].digest == reference.digest
+        return Compared(timings.own, timings.reference, itself, _details(timings, feeds[1 + index], itself))
 
+    def enough(index: int, timings: Timings) -> bool:
         def sharp() -> bool:
-            return timings.runs >= config.runs and is_sharp(blocked_median_ratio(so_far.candidate, so_far.reference))
+            return timings.runs >= config.runs and is_sharp(blocked_median_ratio(timings.own, timings.reference))
 
-        lacking = timings.runs < fewest
-        return decision.enough(timings.seconds, partial(values, so_far), sharp, lacking=lacking)
+        found = partial(values, compared(index, timings))
+        return decisions[index].enough(timings.seconds, found, sharp, lacking=timings.runs < fewest)
 
+    first, *others = (
+        opener(model, fed, context, place) for model, fed, place in zip(models, feeds, places, strict=True)
+    )
     with pinned(config.pin):
-        timings = take_turns(openers, enough, warm_ups=config.warmup, seed=context.seed)
-    return decision.marked(values(compared(timings)))
+        timed = take_turns(first, others, enough, warm_ups=config.warmup, seed=context.seed)
+    return tuple(
+        decision.marked(values(compared(index, timings)))
+        for index, (decision, timings) in enumerate(zip(decisions, timed, strict=True))
+    )
 
 
-def opener(model: Artifact, feeds: Mapping[str, Array], context: MeasureContext) -> Opener:
-    """Returns what loads a model anew, to be run on some feeds."""
+def opener(model: Artifact, feeds: Mapping[str, Array], context: MeasureContext, place: str = "") -> Opener:
+    """Returns what loads a model anew, to be run on some feeds; `place` is said where something goes wrong."""
 
     def load() -> Runner:
-        return partial(context.open(without_spinning(model)).time, feeds)
+        with placed(place):
+            return partial(run, context.open(without_spinning(model)))
+
+    def run(session: Session) -> float:
+        with placed(place):
+            return session.time(feeds)
 
     return load
+
+
+@contextmanager
+def placed(place: str) -> Iterator[None]:
+    """Gives errors a place where they have none: which of the models that are run side by side they are about."""
+    try:
+        yield
+    except OlivelikeError as error:
+        problems = (replace(problem, place=problem.place or place) for problem in error.problems)
+        raise type(error)(*problems) from error
 
 
 def without_spinning(model: Artifact) -> Artifact:
@@ -132,12 +164,8 @@ def without_spinning(model: Artifact) -> Artifact:
     return replace(model, manifest=replace(model.manifest, session=session))
 
 
-def _compared(timings: Timings, feeds: Mapping[str, Array], itself: bool) -> Compared:
-    return Compared(timings.streams[0], timings.streams[1], itself, _details(timings, feeds, itself))
-
-
 def _details(timings: Timings, feeds: Mapping[str, Array], itself: bool) -> JsonObject:
-    blocks = timings.streams[0]
+    blocks = timings.own
     medians = [quantile(block, 0.5) for block in blocks]
     limit = OUTLIER * quantile([run for block in blocks for run in block], 0.5)
     details: JsonObject = {
@@ -150,7 +178,7 @@ def _details(timings: Timings, feeds: Mapping[str, Array], itself: bool) -> Json
         "block_medians_ms": [round(seconds * 1e3, 6) for seconds in medians],
     }
     if itself:
-        details["against_its_copy"] = interval_json(blocked_median_ratio(timings.streams[0], timings.streams[1]))
+        details["against_its_copy"] = interval_json(blocked_median_ratio(timings.own, timings.reference))
     return details
 
 
