@@ -6,8 +6,10 @@ from collections.abc import Collection, Iterable, Sequence
 from copy import deepcopy
 from typing import TYPE_CHECKING
 
+from olivelike.onnxfile.walk import graphs
+
 if TYPE_CHECKING:
-    from onnx import GraphProto, NodeProto
+    from onnx import GraphProto, ModelProto, NodeProto
 
 
 def makers(nodes: Sequence[NodeProto]) -> dict[str, int]:
@@ -18,7 +20,7 @@ def makers(nodes: Sequence[NodeProto]) -> dict[str, int]:
 def reads(node: NodeProto) -> tuple[str, ...]:
     """Returns what a node reads: its inputs, then what the graphs inside it (`If`, `Loop`) take from around them."""
     found = [name for name in node.input if name]
-    for graph in _inside(node):
+    for graph in graphs_inside(node):
         found += _captures(graph)
     return tuple(dict.fromkeys(found))
 
@@ -48,7 +50,7 @@ def rename_reads(node: NodeProto, names: dict[str, str]) -> None:
     """Renames what a node reads, in the graphs inside it too, in place."""
     for place, name in enumerate(node.input):
         node.input[place] = names.get(name, name)
-    for graph in _inside(node):
+    for graph in graphs_inside(node):
         own = _made_inside(graph)
         outer = {old: new for old, new in names.items() if old not in own}
         for inner in graph.node:
@@ -70,6 +72,20 @@ def tidy(graph: GraphProto) -> None:
             del graph.initializer[place]
 
 
+def put_in_order(model: ModelProto) -> None:
+    """Puts the nodes of every graph in an order that they can run in, in place; nodes that stand in one already stay."""
+    for graph in graphs(model):
+        if not _is_in_order(graph.node):
+            replaced = [deepcopy(node) for node in _sorted(graph.node)]
+            del graph.node[:]
+            graph.node.extend(replaced)
+
+
+def _is_in_order(nodes: Sequence[NodeProto]) -> bool:
+    made_by = makers(nodes)
+    return all(made_by.get(name, -1) < place for place, node in enumerate(nodes) for name in reads(node))
+
+
 def _sorted(nodes: Sequence[NodeProto]) -> list[NodeProto]:
     """Returns nodes so that each comes after those it reads from; otherwise in the order they had."""
     made_by = makers(nodes)
@@ -88,7 +104,8 @@ def _sorted(nodes: Sequence[NodeProto]) -> list[NodeProto]:
     return [nodes[place] for place in order]
 
 
-def _inside(node: NodeProto) -> list[GraphProto]:
+def graphs_inside(node: NodeProto) -> list[GraphProto]:
+    """Returns the graphs in a node's attributes: branches, a loop's body."""
     return [
         graph
         for attribute in node.attribute
