@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, redirect_stdout
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from io import StringIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, TypeAlias
@@ -26,6 +26,7 @@ class SaveTo:
 
     path: Path
     without: tuple[str, ...] = ()
+    settings: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +43,7 @@ def open_session(
         model: the model's file.
         source: the artifact whose custom-operator libraries it needs.
         level: how far the runtime optimizes the graph.
-        save: whether and where to write the optimized graph, and optimizers to leave out.
+        save: whether and where to write the optimized graph, optimizers to leave out, and further session settings.
 
     Raises:
         RefusedError: OL301, the runtime cannot load the model.
@@ -67,6 +68,8 @@ def open_session(
         options.add_session_config_entry(
             "session.optimized_model_external_initializers_file_name", f"{save.path.name}.data"
         )
+        for name, value in save.settings.items():
+            options.add_session_config_entry(name, value)
         without = list(save.without)
     try:
         return onnxruntime.InferenceSession(
