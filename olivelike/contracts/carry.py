@@ -8,8 +8,9 @@ from shutil import copyfile
 from typing import TYPE_CHECKING
 
 from olivelike.contracts.artifact import MODEL, Artifact, Manifest
-from olivelike.onnxfile.external import external_files
-from olivelike.onnxfile.write import write_model
+from olivelike.onnxfile.external import external_files, is_external
+from olivelike.onnxfile.walk import initializers
+from olivelike.onnxfile.write import EXTERNAL_ABOVE, OUTSIDE_ABOVE, write_model
 
 if TYPE_CHECKING:
     from onnx import ModelProto
@@ -17,7 +18,9 @@ if TYPE_CHECKING:
 MODEL_FILE = "model.onnx"
 
 
-def deliver(source: Artifact, out: Path, model: ModelProto, *, beside: Path = Path()) -> Manifest:
+def deliver(
+    source: Artifact, out: Path, model: ModelProto, *, beside: Path = Path(), outside: bool | None = None
+) -> Manifest:
     """Writes a new model beside the source's companions and custom-operator libraries.
 
     Args:
@@ -25,8 +28,12 @@ def deliver(source: Artifact, out: Path, model: ModelProto, *, beside: Path = Pa
         out: the folder to fill.
         model: the new model; it is taken over.
         beside: the file beside which its external data lie, if it still has any.
+        outside: whether weights go to a file of their own from 16 MiB on, instead of from 1.5 GB on; if not said, they do
+            where some of the model's lie outside.
     """
-    write_model(model, out, MODEL_FILE, beside=beside)
+    if outside is None:
+        outside = any(is_external(tensor) for tensor in initializers(model))
+    write_model(model, out, MODEL_FILE, external_above=OUTSIDE_ABOVE if outside else EXTERNAL_ABOVE, beside=beside)
     return _with_companions(source, out)
 
 

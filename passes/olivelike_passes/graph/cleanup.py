@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, TypeAlias
 
 from olivelike.onnxfile.external import is_external
+from olivelike.onnxfile.read import opset
 from olivelike.onnxfile.sizes import byte_count
 from olivelike.onnxfile.walk import graphs, nodes
 from olivelike.onnxfile.wiring import graphs_inside, leading_to, makers, reads, rename_reads
@@ -47,6 +48,42 @@ def drop_unused_functions(model: ModelProto) -> None:
             return
         for place in reversed(unused):
             del model.functions[place]
+
+
+def drop_default_attributes(model: ModelProto) -> None:
+    """Takes attributes off nodes that say what the operator's definition says anyway, in place; the runtime writes them out."""
+    defaults = _Defaults(model)
+    for node in nodes(model):
+        for place in reversed(range(len(node.attribute))):
+            attribute = node.attribute[place]
+            if defaults.of(node).get(attribute.name) == attribute.SerializeToString(deterministic=True):
+                del node.attribute[place]
+
+
+class _Defaults:
+    """The default values of operators' attributes, as they are written."""
+
+    def __init__(self, model: ModelProto) -> None:
+        self._opset = opset(model)
+        self._known: dict[str, dict[str, bytes]] = {}
+
+    def of(self, node: NodeProto) -> dict[str, bytes]:
+        """Returns the defaults of a node's attributes; only those of ONNX's own operators are known."""
+        if node.domain not in {"", "ai.onnx"}:
+            return {}
+        if node.op_type not in self._known:
+            self._known[node.op_type] = self._read(node.op_type)
+        return self._known[node.op_type]
+
+    def _read(self, kind: str) -> dict[str, bytes]:
+        import onnx
+
+        try:
+            schema = onnx.defs.get_schema(kind, self._opset)
+        except onnx.defs.SchemaError:
+            return {}
+        values = {name: attribute.default_value for name, attribute in schema.attributes.items()}
+        return {name: value.SerializeToString(deterministic=True) for name, value in values.items() if value.name}
 
 
 def _equal_weights(graph: GraphProto, kept: frozenset[str]) -> dict[str, str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,16 +13,15 @@ from olivelike.contracts.carry import deliver, keep
 from olivelike.contracts.passes import Pass, PassConfig, PassContext
 from olivelike.contracts.target import Target
 from olivelike.onnxfile.defects import defects
-from olivelike.onnxfile.external import is_external
+from olivelike.onnxfile.external import bytes_of, inside_bytes, is_external
 from olivelike.onnxfile.read import read_structure
-from olivelike.onnxfile.sizes import byte_count
 from olivelike.onnxfile.walk import tensors
 from olivelike.onnxfile.wiring import put_in_order
 from olivelike.onnxfile.write import write_model
-from olivelike_passes.graph.cleanup import clean, drop_unused_functions
+from olivelike_passes.graph.cleanup import clean, drop_default_attributes, drop_unused_functions
 from olivelike_passes.graph.known_shapes import use_known_shapes
 from olivelike_passes.graph.skeleton import HELD, lend, take_back
-from olivelike_passes.header import restore_header, unite_imports
+from olivelike_passes.header import header_of, restore_header, unite_imports
 from olivelike_passes.holds import has_half, has_sparse
 from olivelike_passes.runtime import SaveTo, open_session, quiet
 from olivelike_passes.weights import free_weights, lift_constants, replaceable_weights, weights_off_inputs
@@ -85,18 +85,30 @@ class Simplify(Pass[SimplifyConfig]):
 
     def run(self, source: Artifact, out: Path, config: SimplifyConfig, context: PassContext) -> Manifest:
         """Delivers the first of its variants that is no larger than the source; the source itself when none is."""
-        original = read_structure(source.model)
-        # Weights that become constants make the model another one: then there is nothing to fall back to.
-        others = config.fix_weights and replaceable_weights(original)
-        allowed = math.inf if others else _bytes(original)
-        for model, beside in _variants(source, config, context.scratch):
-            if _bytes(model) <= allowed:
-                return deliver(source, out, _typed(model, config), beside=beside)
-        return (
-            deliver(source, out, _typed(original, config), beside=source.model)
-            if config.infer_shapes
-            else keep(source, out)
-        )
+        begin = _begin(source, config, context.scratch)
+        for model, beside in _variants(source, config, context.scratch, begin):
+            if bytes_of(model) <= begin.allowed:
+                return deliver(source, out, _typed(model, config), beside=beside, outside=begin.was_outside)
+        if not config.infer_shapes:
+            return keep(source, out)
+        return deliver(source, out, _typed(read_structure(source.model), config), beside=source.model)
+
+
+@dataclass(frozen=True, slots=True)
+class _Begin:
+    """What all variants begin with.
+
+    Attributes:
+        model: constants lifted, one import per operator set, weights no inputs.
+        outside: the file beside which its large weights lie.
+        was_outside: whether weights of the source lie outside its file.
+        allowed: the bytes that a result may have.
+    """
+
+    model: ModelProto
+    outside: Path
+    was_outside: bool
+    allowed: float
 
 
 def _typed(model: ModelProto, config: SimplifyConfig) -> ModelProto:
@@ -109,24 +121,26 @@ def _typed(model: ModelProto, config: SimplifyConfig) -> ModelProto:
         return infer_shapes(model, data_prop=True)
 
 
-def _variants(source: Artifact, config: SimplifyConfig, scratch: Path) -> Iterator[tuple[ModelProto, Path]]:
+def _variants(
+    source: Artifact, config: SimplifyConfig, scratch: Path, begin: _Begin
+) -> Iterator[tuple[ModelProto, Path]]:
     """Yields simplified models, each with the file beside which its external data lie; the most thoroughly optimized first.
 
     The last has not been through the runtime.
     """
-    model = _start(source, config)
-    header = type(model)()
-    header.CopyFrom(model)
+    model, outside = begin.model, begin.outside
+    header = header_of(model)
     lent = lend(model)
-    start = write_model(model, _fresh(scratch, "start"), external_above=HELD, beside=source.model)
+    start = write_model(model, _fresh(scratch, "start"), external_above=HELD, beside=outside)
 
     def finished(model: ModelProto, beside: Path) -> tuple[ModelProto, Path]:
-        take_back(model, lent, source.model, beside)
+        take_back(model, lent, outside, beside)
         lift_constants(model)
         use_known_shapes(model)
         lift_constants(model)
         clean(model)
         drop_unused_functions(model)
+        drop_default_attributes(model)
         restore_header(model, header)
         return model, beside
 
@@ -138,15 +152,21 @@ def _variants(source: Artifact, config: SimplifyConfig, scratch: Path) -> Iterat
     yield finished(model, start)
 
 
-def _start(source: Artifact, config: SimplifyConfig) -> ModelProto:
+def _begin(source: Artifact, config: SimplifyConfig, scratch: Path) -> _Begin:
     model = read_structure(source.model)
+    # Weights that become constants make the model another one: then there is nothing to fall back to.
+    allowed = math.inf if config.fix_weights and replaceable_weights(model) else bytes_of(model)
+    was_outside = any(is_external(tensor) for tensor in tensors(model))
     put_in_order(model)
     unite_imports(model)
     lift_constants(model)
     free_weights(model)
     if config.fix_weights:
         weights_off_inputs(model)
-    return model
+    if inside_bytes(model) <= HELD:
+        return _Begin(model, source.model, was_outside, allowed)
+    outside = write_model(model, _fresh(scratch, "outside"), external_above=HELD, beside=source.model)
+    return _Begin(read_structure(outside), outside, was_outside, allowed)
 
 
 def _optimize(start: Path, source: Artifact, path: Path, most: int) -> None:
@@ -161,8 +181,3 @@ def _fresh(scratch: Path, name: str) -> Path:
     folder = scratch / name
     folder.mkdir()
     return folder
-
-
-def _bytes(model: ModelProto) -> int:
-    outside = sum(byte_count(tensor) for tensor in tensors(model) if is_external(tensor))
-    return int(model.ByteSize()) + outside
