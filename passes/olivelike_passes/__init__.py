@@ -10,6 +10,7 @@ PLUGIN = Plugin(
         "convert_ir_version": "olivelike_passes.graph.convert_ir_version:ConvertIrVersion",
         "convert_opset": "olivelike_passes.graph.convert_opset:ConvertOpset",
         "dynamic_quant": "olivelike_passes.quantization.dynamic_quant:DynamicQuant",
+        "fix_shapes": "olivelike_passes.graph.fix_shapes:FixShapes",
         "float16": "olivelike_passes.precision.float16:Float16",
         "fold_scales": "olivelike_passes.graph.fold_scales:FoldScales",
         "fuse_transformers": "olivelike_passes.graph.fuse_transformers:FuseTransformers",

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated
 
 from pydantic import AfterValidator, Field, model_validator
@@ -13,14 +12,15 @@ from olivelike.contracts.artifact import Artifact
 from olivelike.contracts.passes import PassConfig, PassContext
 from olivelike.contracts.target import Target
 from olivelike.errors import nearest
-from olivelike.onnxfile.walk import graphs
+from olivelike_passes.graph.dim_formulas import renamed, words
+from olivelike_passes.graph.dimensions import stated_shapes
 from olivelike_passes.graph.graph_pass import GraphPass, Rewritten
+from olivelike_passes.graph.patterns import by_name, filling, matching_none
 from olivelike_passes.graph.scopes import make_way, rename_values
 
 if TYPE_CHECKING:
-    from onnx import ModelProto, TensorShapeProto, ValueInfoProto
+    from onnx import ModelProto
 
-WORD = re.compile(r"[A-Za-z_][\w.]*")
 TRAINING = "the model holds training graphs, which name values of the main graph in places that no pass here follows"
 
 
@@ -90,16 +90,16 @@ class RenameIo(GraphPass[RenameIoConfig]):
         changed = {old: new for old, new in names.items() if old != new}
         inner = make_way(model, changed.values(), keeping=set(names))
         rename_values(model.graph, changed | inner)
-        for shape in _shapes(model):
+        for shape in stated_shapes(model):
             for dim in shape.dim:
                 if dim.dim_param:
-                    dim.dim_param = _renamed_dim(dim.dim_param, config.dims)
+                    dim.dim_param = renamed(dim.dim_param, config.dims)
         return Rewritten(model, {"names": dict(changed), "made_way": dict(inner), "dims": dict(config.dims)})
 
 
 def _name_problems(model: ModelProto, config: RenameIoConfig) -> list[str]:
     ends = _ends(model)
-    unknown = [old for old in config.names if not any(_matched(old, end) is not None for end in ends)]
+    unknown = matching_none(config.names, ends)
     found = [f"the model has no input or output {old!r}; {nearest(old, ends)}" for old in unknown]
     counts = Counter(_new_names(ends, config.names).values())
     return found + [
@@ -110,9 +110,9 @@ def _name_problems(model: ModelProto, config: RenameIoConfig) -> list[str]:
 def _dim_problems(model: ModelProto, config: RenameIoConfig) -> list[str]:
     known = dict.fromkeys(
         word
-        for shape in _shapes(model)
+        for shape in stated_shapes(model)
         for dim in shape.dim
-        for word in [dim.dim_param, *WORD.findall(dim.dim_param)]
+        for word in [dim.dim_param, *words(dim.dim_param)]
         if word
     )
     found = [f"the model has no dimension {old!r}; {nearest(old, known)}" for old in config.dims if old not in known]
@@ -127,46 +127,6 @@ def _ends(model: ModelProto) -> list[str]:
 
 def _new_names(ends: Sequence[str], names: Mapping[str, str]) -> dict[str, str]:
     """Returns the name that each input or output is to have, those that keep theirs too."""
-    patterns = [(old, new) for old, new in names.items() if "*" in old]
-    found = {}
-    for end in ends:
-        texts = ((new, _matched(old, end)) for old, new in patterns)
-        filled = (new.replace("*", text) for new, text in texts if text is not None)
-        found[end] = names[end] if end in names else next(filled, end)
-    return found
-
-
-def _matched(pattern: str, name: str) -> str | None:
-    """Returns the text that a pattern's `*` stands for, empty where it has none; `None` where the name does not match."""
-    start, star, end = pattern.partition("*")
-    if not star:
-        return "" if name == pattern else None
-    fits = len(name) >= len(start) + len(end) and name.startswith(start) and name.endswith(end)
-    return name[len(start) : len(name) - len(end)] if fits else None
-
-
-def _renamed_dim(name: str, dims: Mapping[str, str]) -> str:
-    return dims[name] if name in dims else WORD.sub(lambda word: dims.get(word[0], word[0]), name)
-
-
-def _shapes(model: ModelProto) -> Iterator[TensorShapeProto]:
-    for graph in graphs(model):
-        for entry in (*graph.input, *graph.output, *graph.value_info):
-            yield from _shapes_of(entry)
-    for function in model.functions:
-        for entry in function.value_info:
-            yield from _shapes_of(entry)
-
-
-def _shapes_of(entry: ValueInfoProto) -> Iterator[TensorShapeProto]:
-    """Yields the shapes in a value's type: of a tensor, of a sequence's elements, of what an optional may hold."""
-    ahead = [entry.type]
-    while ahead:
-        kind = ahead.pop()
-        match kind.WhichOneof("value"):
-            case "tensor_type" | "sparse_tensor_type" as field:
-                yield getattr(kind, field).shape
-            case "sequence_type" | "optional_type" as field:
-                ahead.append(getattr(kind, field).elem_type)
-            case _:
-                pass
+    patterns = by_name({old: old for old in names}, ends)
+    texts = {end: filling(old, end)[0] for end, old in patterns.items()}
+    return {end: names[patterns[end]].replace("*", texts[end]) if end in patterns else end for end in ends}
