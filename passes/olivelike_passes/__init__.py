@@ -7,6 +7,7 @@ from olivelike.contracts.plugin import Plugin
 PLUGIN = Plugin(
     passes={
         "calibrate": "olivelike_passes.quantization.calibrate:Calibrate",
+        "change_io_types": "olivelike_passes.graph.change_io_types:ChangeIoTypes",
         "convert_ir_version": "olivelike_passes.graph.convert_ir_version:ConvertIrVersion",
         "convert_opset": "olivelike_passes.graph.convert_opset:ConvertOpset",
         "dynamic_quant": "olivelike_passes.quantization.dynamic_quant:DynamicQuant",

@@ -53,7 +53,7 @@ def all_values(model: ModelProto) -> set[str]:
 
 
 def fresh(name: str, taken: Collection[str]) -> str:
-    """Returns a name made from this one that is not taken."""
+    """Returns this name, or one made from it, that is not taken."""
     return next(candidate for candidate in _numbered(name) if candidate not in taken)
 
 
@@ -86,6 +86,7 @@ def _others(names: Iterable[str], taken: set[str]) -> dict[str, str]:
 
 
 def _numbered(name: str) -> Iterator[str]:
+    yield name
     number = 1
     while True:
         yield f"{name}_{number}"
