@@ -6,6 +6,7 @@ from olivelike.contracts.plugin import Plugin
 
 PLUGIN = Plugin(
     passes={
+        "add_metadata": "olivelike_passes.graph.add_metadata:AddMetadata",
         "calibrate": "olivelike_passes.quantization.calibrate:Calibrate",
         "change_io_types": "olivelike_passes.graph.change_io_types:ChangeIoTypes",
         "convert_ir_version": "olivelike_passes.graph.convert_ir_version:ConvertIrVersion",
@@ -18,5 +19,6 @@ PLUGIN = Plugin(
         "rename_io": "olivelike_passes.graph.rename_io:RenameIo",
         "simplify": "olivelike_passes.graph.simplify:Simplify",
         "static_quant": "olivelike_passes.quantization.static_quant:StaticQuant",
+        "strip": "olivelike_passes.graph.strip:Strip",
     },
 )

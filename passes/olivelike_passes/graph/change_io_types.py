@@ -131,7 +131,8 @@ def _changed(
     entries: Iterable[ValueInfoProto], wanted: Mapping[str, ElementType], types: Mapping[ElementType, ElementType]
 ) -> dict[str, ElementType]:
     old = {entry.name: _type(entry) for entry in entries}
-    new = {name: types[kind] for name, kind in old.items() if kind in types} | by_name(wanted, old)
+    by_type = {str(kind): wanted_kind for kind, wanted_kind in types.items()}
+    new = {name: by_type[kind] for name, kind in old.items() if kind in by_type} | by_name(wanted, old)
     return {name: kind for name, kind in new.items() if kind != old[name]}
 
 
@@ -266,5 +267,5 @@ def _type(entry: ValueInfoProto) -> str:
 def _named(number: int) -> str:
     import onnx
 
-    name = onnx.TensorProto.DataType.Name(number).lower()
+    name: str = onnx.TensorProto.DataType.Name(number).lower()
     return WIDE_NAMES.get(name, name)
