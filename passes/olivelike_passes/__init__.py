@@ -11,6 +11,7 @@ PLUGIN = Plugin(
         "change_io_types": "olivelike_passes.graph.change_io_types:ChangeIoTypes",
         "convert_ir_version": "olivelike_passes.graph.convert_ir_version:ConvertIrVersion",
         "convert_opset": "olivelike_passes.graph.convert_opset:ConvertOpset",
+        "deduplicate": "olivelike_passes.graph.deduplicate:Deduplicate",
         "dynamic_quant": "olivelike_passes.quantization.dynamic_quant:DynamicQuant",
         "fix_shapes": "olivelike_passes.graph.fix_shapes:FixShapes",
         "float16": "olivelike_passes.precision.float16:Float16",
