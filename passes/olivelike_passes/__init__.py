@@ -6,14 +6,21 @@ from olivelike.contracts.plugin import Plugin
 
 PLUGIN = Plugin(
     passes={
+        "add_metadata": "olivelike_passes.graph.add_metadata:AddMetadata",
         "calibrate": "olivelike_passes.quantization.calibrate:Calibrate",
+        "change_io_types": "olivelike_passes.graph.change_io_types:ChangeIoTypes",
         "convert_ir_version": "olivelike_passes.graph.convert_ir_version:ConvertIrVersion",
         "convert_opset": "olivelike_passes.graph.convert_opset:ConvertOpset",
+        "deduplicate": "olivelike_passes.graph.deduplicate:Deduplicate",
         "dynamic_quant": "olivelike_passes.quantization.dynamic_quant:DynamicQuant",
+        "fix_shapes": "olivelike_passes.graph.fix_shapes:FixShapes",
         "float16": "olivelike_passes.precision.float16:Float16",
         "fold_scales": "olivelike_passes.graph.fold_scales:FoldScales",
         "fuse_transformers": "olivelike_passes.graph.fuse_transformers:FuseTransformers",
+        "optimize_offline": "olivelike_passes.graph.optimize_offline:OptimizeOffline",
+        "rename_io": "olivelike_passes.graph.rename_io:RenameIo",
         "simplify": "olivelike_passes.graph.simplify:Simplify",
         "static_quant": "olivelike_passes.quantization.static_quant:StaticQuant",
+        "strip": "olivelike_passes.graph.strip:Strip",
     },
 )

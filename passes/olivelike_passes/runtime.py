@@ -1,22 +1,26 @@
-"""The runtime as passes use it: a session on the CPU that says nothing, and quiet around its talkative tools."""
+"""The runtime as passes use it: a session that says nothing, and quiet around its talkative tools."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, redirect_stdout
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from io import StringIO
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from olivelike.contracts.artifact import Artifact
+from olivelike.contracts.target import Provider
 from olivelike.errors import RefusedError, fail
 
 if TYPE_CHECKING:
     from onnxruntime import InferenceSession
 
-Level: TypeAlias = Literal["DISABLE_ALL", "ENABLE_BASIC"]
+Level: TypeAlias = Literal["DISABLE_ALL", "ENABLE_BASIC", "ENABLE_EXTENDED", "ENABLE_LAYOUT", "ENABLE_ALL"]
+ON_THE_CPU = (Provider("CPUExecutionProvider"),)
+EMPTY: Mapping[str, str] = MappingProxyType({})
 LOG = logging.getLogger(__name__)
 
 
@@ -26,7 +30,6 @@ class SaveTo:
 
     path: Path
     without: tuple[str, ...] = ()
-    settings: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,18 +38,25 @@ class Unsaved:
 
 
 def open_session(
-    model: Path, source: Artifact, level: Level = "DISABLE_ALL", save: SaveTo | Unsaved = Unsaved()
+    model: Path,
+    source: Artifact,
+    level: Level = "DISABLE_ALL",
+    save: SaveTo | Unsaved = Unsaved(),
+    providers: Sequence[Provider] = ON_THE_CPU,
+    entries: Mapping[str, str] = EMPTY,
 ) -> InferenceSession:
-    """Opens a model on the CPU.
+    """Opens a model, on the CPU unless other providers are named.
 
     Args:
         model: the model's file.
         source: the artifact whose custom-operator libraries it needs.
         level: how far the runtime optimizes the graph.
-        save: whether and where to write the optimized graph, optimizers to leave out, and further session settings.
+        save: whether and where to write the optimized graph, and optimizers to leave out.
+        providers: execution providers in order of preference, with their options; the runtime must offer them.
+        entries: configuration entries of the session, name to text.
 
     Raises:
-        RefusedError: OL301, the runtime cannot load the model.
+        RefusedError: OL301, the runtime cannot load the model, or not save it.
     """
     import onnxruntime
     from onnxruntime.capi.onnxruntime_pybind11_state import (
@@ -60,6 +70,8 @@ def open_session(
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 4
     options.graph_optimization_level = getattr(onnxruntime.GraphOptimizationLevel, f"ORT_{level}")
+    for name, value in entries.items():
+        options.add_session_config_entry(name, value)
     for name in source.manifest.custom_operators:
         options.register_custom_ops_library(str(source.folder / name))
     without: list[str] = []
@@ -68,12 +80,13 @@ def open_session(
         options.add_session_config_entry(
             "session.optimized_model_external_initializers_file_name", f"{save.path.name}.data"
         )
-        for name, value in save.settings.items():
-            options.add_session_config_entry(name, value)
         without = list(save.without)
     try:
         return onnxruntime.InferenceSession(
-            model, options, providers=["CPUExecutionProvider"], disabled_optimizers=without
+            model,
+            options,
+            providers=[(each.name, {key: str(value) for key, value in each.options.items()}) for each in providers],
+            disabled_optimizers=without,
         )
     except (Fail, InvalidArgument, InvalidGraph, NotImplemented, RuntimeException) as error:
         claim = f"the runtime cannot load the model: {' '.join(str(error).split())[:400]}"

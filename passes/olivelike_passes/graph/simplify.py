@@ -174,7 +174,7 @@ def _optimize(start: Path, source: Artifact, path: Path, most: int) -> None:
     settings = {OUTSIDE_FROM: str(1 << 20)}
     if most:
         settings[MOST_FOLDED] = str(most)
-    open_session(start, source, "ENABLE_BASIC", SaveTo(path, () if most else NO_FOLDING, settings))
+    open_session(start, source, "ENABLE_BASIC", SaveTo(path, () if most else NO_FOLDING), entries=settings)
 
 
 def _fresh(scratch: Path, name: str) -> Path:
