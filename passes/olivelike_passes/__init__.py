@@ -11,6 +11,7 @@ PLUGIN = Plugin(
         "convert_opset": "olivelike_passes.graph.convert_opset:ConvertOpset",
         "dynamic_quant": "olivelike_passes.quantization.dynamic_quant:DynamicQuant",
         "float16": "olivelike_passes.precision.float16:Float16",
+        "extract_subgraph": "olivelike_passes.graph.extract_subgraph:ExtractSubgraph",
         "fold_scales": "olivelike_passes.graph.fold_scales:FoldScales",
         "fuse_transformers": "olivelike_passes.graph.fuse_transformers:FuseTransformers",
         "simplify": "olivelike_passes.graph.simplify:Simplify",
