@@ -7,6 +7,7 @@ from olivelike.contracts.plugin import Plugin
 PLUGIN = Plugin(
     passes={
         "calibrate": "olivelike_passes.quantization.calibrate:Calibrate",
+        "compose": "olivelike_passes.graph.compose:Compose",
         "convert_ir_version": "olivelike_passes.graph.convert_ir_version:ConvertIrVersion",
         "convert_opset": "olivelike_passes.graph.convert_opset:ConvertOpset",
         "dynamic_quant": "olivelike_passes.quantization.dynamic_quant:DynamicQuant",
@@ -15,6 +16,7 @@ PLUGIN = Plugin(
         "fold_scales": "olivelike_passes.graph.fold_scales:FoldScales",
         "fuse_transformers": "olivelike_passes.graph.fuse_transformers:FuseTransformers",
         "simplify": "olivelike_passes.graph.simplify:Simplify",
+        "split": "olivelike_passes.graph.split:Split",
         "static_quant": "olivelike_passes.quantization.static_quant:StaticQuant",
     },
 )
