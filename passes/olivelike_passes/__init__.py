@@ -7,6 +7,7 @@ from olivelike.contracts.plugin import Plugin
 PLUGIN = Plugin(
     passes={
         "calibrate": "olivelike_passes.quantization.calibrate:Calibrate",
+        "channels_last": "olivelike_passes.graph.channels_last:ChannelsLast",
         "compose": "olivelike_passes.graph.compose:Compose",
         "convert_ir_version": "olivelike_passes.graph.convert_ir_version:ConvertIrVersion",
         "convert_opset": "olivelike_passes.graph.convert_opset:ConvertOpset",
