@@ -16,6 +16,7 @@ PLUGIN = Plugin(
         "extract_subgraph": "olivelike_passes.graph.extract_subgraph:ExtractSubgraph",
         "fold_scales": "olivelike_passes.graph.fold_scales:FoldScales",
         "fuse_transformers": "olivelike_passes.graph.fuse_transformers:FuseTransformers",
+        "insert_pre_post_processing": "olivelike_passes.graph.insert_pre_post_processing:InsertPrePostProcessing",
         "simplify": "olivelike_passes.graph.simplify:Simplify",
         "split": "olivelike_passes.graph.split:Split",
         "static_quant": "olivelike_passes.quantization.static_quant:StaticQuant",
