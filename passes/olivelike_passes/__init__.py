@@ -15,5 +15,6 @@ PLUGIN = Plugin(
         "fuse_transformers": "olivelike_passes.graph.fuse_transformers:FuseTransformers",
         "simplify": "olivelike_passes.graph.simplify:Simplify",
         "static_quant": "olivelike_passes.quantization.static_quant:StaticQuant",
+        "surgery": "olivelike_passes.surgery.surgery:Surgery",
     },
 )
