@@ -54,7 +54,7 @@ class Step:
     def __get_pydantic_core_schema__(cls, source: object, handler: GetCoreSchemaHandler) -> CoreSchema:
         """Lets pydantic read and write steps as workflows do."""
         return core_schema.no_info_plain_validator_function(
-            cls.parse, serialization=core_schema.plain_serializer_function_ser_schema(cls.written)
+            cls.parse, ref=cls.__name__, serialization=core_schema.plain_serializer_function_ser_schema(cls.written)
         )
 
     @classmethod

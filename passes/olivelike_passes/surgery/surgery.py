@@ -45,9 +45,9 @@ class Surgery(GraphPass[SurgeryConfig]):
 
     What it does:
         Each step looks for one pattern everywhere in the model, in branches and loops too, and puts another in its place;
-        what the new graph no longer reads goes with it. The notes count what each step changed. The steps, what each looks
-        for and what it makes of it: [operate on a graph](../how-to/operate-on-a-graph.md). Names and parameters of the
-        classes of Olive's `GraphSurgeries` are taken, too (`TieWordEmbeddings` is `tie_embeddings`).
+        what the new graph no longer reads goes with it. The notes count what each step changed. What each step looks
+        for and what it makes of it: [steps of surgery](surgery.md). Names and parameters of the classes of Olive's
+        `GraphSurgeries` are taken, too (`TieWordEmbeddings` is `tie_embeddings`).
 
     When to use it:
         Where a target or a later pass wants one particular form of a graph and you know which.
