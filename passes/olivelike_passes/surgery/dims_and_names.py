@@ -94,6 +94,7 @@ def rename_inputs(opened: Opened, parameters: InputNames) -> Found:
         rename_reads(node, wanted)
     for old, new in wanted.items():
         entries[old].name = new
+        opened.take(new)
     for tensor in graph.initializer:
         tensor.name = wanted.get(tensor.name, tensor.name)
     for annotation in graph.quantization_annotation:

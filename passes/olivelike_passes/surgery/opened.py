@@ -74,6 +74,10 @@ class Opened:
             return mapped(tensor, self.path)
         return onnx.numpy_helper.to_array(inlined(tensor, self.path))
 
+    def take(self, name: str) -> None:
+        """Says that a value has a name from now on."""
+        self._names.add(name)
+
     def fresh(self, wanted: str) -> str:
         """Returns a name that no value has, close to the one wanted, and takes it."""
         return _taken(wanted, self._names)
@@ -98,18 +102,25 @@ class Opened:
 
     def weight(self, scope: Scope, values: NDArray[Any], name: str) -> str:
         """Adds an initializer to a graph under a name close to the one given, and returns its name."""
+        import numpy as np
         import onnx
 
-        return self.hold(scope, onnx.numpy_helper.from_array(values), name)
+        tensor = scope.graph.initializer.add()  # filled in place: a copy of a large one would be three for a moment
+        tensor.data_type = onnx.helper.np_dtype_to_tensor_dtype(values.dtype)
+        tensor.dims.extend(values.shape)
+        tensor.raw_data = np.ascontiguousarray(values).tobytes()
+        return self._named(scope, tensor, name)
 
     def hold(self, scope: Scope, tensor: TensorProto, name: str) -> str:
         """Adds a copy of a tensor to a graph's initializers under a name close to the one given, and returns its name."""
-        import onnx
-
-        own = self.fresh(name)
         held = scope.graph.initializer.add()
         held.CopyFrom(tensor)
-        held.name = own
+        return self._named(scope, held, name)
+
+    def _named(self, scope: Scope, tensor: TensorProto, name: str) -> str:
+        import onnx
+
+        tensor.name = own = self.fresh(name)
         if self.model.ir_version < FREE_WEIGHTS_IR and scope is self.main:
             # Before IR version 4 every weight of the main graph is listed as an input.
             entry = onnx.helper.make_tensor_value_info(own, tensor.data_type, list(tensor.dims))
