@@ -45,6 +45,8 @@ def tie_embeddings(opened: Opened, _: NoParameters) -> Found:
             count += any(_tie_quantized(opened, block, node, close) for block in blocks)
     if count:
         return count
+    if any(node.op_type in ("Transpose", "Gemm") and set(node.input) & tables.keys() for node in scope.nodes):
+        return Absent("the last layer reads the table already")
     if close:
         return Absent(f"the weight of {close[0]!r} has the size of the table, but not its values")
     return Absent("found no MatMul by a constant of the size of the table transposed, and no MatMulNBits of its size")

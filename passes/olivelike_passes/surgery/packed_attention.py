@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 CUSTOM = "custom"
 """The domain under which vision models of the Qwen-VL family are exported with `PackedAttention`."""
+ENDS_ARE_INPUTS = 10
+"""From this opset on `Slice` takes its ends as inputs, so that they can be computed."""
 SEQUENCE = 1
 """The axis of the packed sequences, once heads are behind them."""
 
@@ -28,6 +30,9 @@ def packed_attention_to_loop(opened: Opened, _: NoParameters) -> Found:
     `MultiHeadAttention` (`com.microsoft`) on it and joins the results (`Concat`); a `Reshape` to
     [batch, length, heads, size]. The numbers are those of attention within each sequence.
     """
+    if opened.opset < ENDS_ARE_INPUTS and any(node.domain == CUSTOM for _, node in opened.nodes("PackedAttention")):
+        claim = f"step packed_attention_to_loop: needs opset {ENDS_ARE_INPUTS}, the model has {opened.opset}"
+        raise opened.refuse(claim, f"convert_opset: {{target: {ENDS_ARE_INPUTS}}} before it")
     count = 0
     for scope, node in opened.nodes("PackedAttention"):
         if node.domain == CUSTOM and len(node.input) == 4:

@@ -28,7 +28,12 @@ class SurgeryConfig(PassConfig):
     """What `surgery` is to do."""
 
     steps: tuple[Step, ...] = Field(json_schema_extra={"minItems": 1})
-    """The rewrites, in the order in which they are applied: a name, or a name with its parameters."""
+    """The rewrites, in the order in which they are applied: a name, or a name with its parameters. There are
+    `deduplicate_nodes`, `deduplicate_subgraph_initializers`, `gemm_to_matmul_add`, `mask_to_sequence_lengths`,
+    `matmul_add_to_gemm`, `packed_attention_to_loop`, `pow_reduce_sum_pow_div_to_lp_norm`, `quantize_embedding_int8`,
+    `reciprocal_mul_to_div`, `remove_g_idx`, `remove_memcpy`, `remove_rope_multi_cache`, `rename_input_dims`, `rename_inputs`,
+    `rename_output_dims`, `replace_mask_value`, `share_embedding_lm_head`, `simplified_layer_norm_to_l2_norm`,
+    `tie_embeddings`."""
     if_absent: Literal["refuse", "skip"] = "refuse"
     """What to do where a step finds nothing to rewrite: refuse the model, or go on with the next step."""
 

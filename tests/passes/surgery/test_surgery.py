@@ -74,6 +74,11 @@ def test_every_step_says_what_it_looks_for_and_what_it_makes() -> None:
         assert "Pattern" in text and "Result" in text, f"{name} does not say what it does"
 
 
+def test_the_names_of_all_steps_are_told_where_a_terminal_shows_them() -> None:
+    said = SurgeryConfig.model_fields["steps"].description or ""
+    assert all(f"`{name}`" in said for name in REWRITES)
+
+
 def test_both_names_are_written_alike_so_that_they_share_a_key() -> None:
     ours = SurgeryConfig.model_validate({"steps": ["tie_embeddings", {"remove_rope_multi_cache": {"cache": "small"}}]})
     theirs = SurgeryConfig.model_validate({"steps": [{"TieWordEmbeddings": None}, "RemoveRopeMultiCache"]})
