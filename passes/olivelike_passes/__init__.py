@@ -27,5 +27,6 @@ PLUGIN = Plugin(
         "split": "olivelike_passes.graph.split:Split",
         "static_quant": "olivelike_passes.quantization.static_quant:StaticQuant",
         "strip": "olivelike_passes.graph.strip:Strip",
+        "surgery": "olivelike_passes.surgery.surgery:Surgery",
     },
 )
