@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from olivelike.testing import models
@@ -62,3 +63,64 @@ def test_inspect_refuses_wrong_input(command: Command, tmp_path: Path, arguments
     assert ended.code == 2, ended.err
     assert ended.err.startswith(said)
     assert ended.out == ""
+
+
+def _pair(folder: Path) -> None:
+    models.save(models.mlp(), folder / "a")
+    second = models.mlp()
+    second.graph.node[1].op_type = "LeakyRelu"
+    models.save(second, folder / "b")
+
+
+def test_diff_says_what_differs(command: Command, tmp_path: Path) -> None:
+    _pair(tmp_path)
+    ended = command("diff", "a", "b")
+    assert ended.code == 0, ended.err
+    lines = ended.out.splitlines()
+    assert "inputs and outputs: the same" in lines
+    assert "nodes: 3 in A, 3 in B, 2 the same" in lines
+    assert "  Relu: 1 -> 0" in lines
+    assert any(line.startswith("weights: all 4 the same") for line in lines)
+    assert any(line.startswith("output, 1 sample ") for line in lines)
+    assert "(Relu in A, LeakyRelu in B)" in ended.out
+    assert "the first that differs: " in ended.out
+
+
+def test_diff_of_a_model_with_itself_says_that_all_is_the_same(command: Command, tmp_path: Path) -> None:
+    _pair(tmp_path)
+    out = command("diff", "a", "a/model.onnx").out
+    assert "nodes: all 3 the same" in out
+    assert ["logits", "equal"] in [line.split() for line in out.splitlines()]
+    assert "furthest apart" not in out
+
+
+def test_diff_answers_in_json(command: Command, tmp_path: Path) -> None:
+    _pair(tmp_path)
+    np.savez(tmp_path / "data.npz", pixels=np.zeros((5, 16), "float32"))
+    found = json.loads(command("diff", "a", "b", "--data", "data.npz", "--input", "x=pixels", "--json").out)
+    assert found["format"] == 1
+    assert found["same_structure"] is False
+    assert found["nodes"]["by_type"] == [{"op_type": "LeakyRelu", "a": 0, "b": 1}, {"op_type": "Relu", "a": 1, "b": 0}]
+    assert found["values"]["samples"] == 5
+    assert {row["name"] for row in found["values"]["outputs"]} == {"logits"}
+    assert {"max_abs", "relative", "cosine", "sqnr", "made_by"} <= set(found["values"]["layers"][0])
+    quick = json.loads(command("diff", "a", "b", "--structure-only", "--json").out)
+    assert quick["values"] == {"samples": 0, "reason": "the models were not run", "outputs": [], "layers": []}
+    outside = json.loads(command("diff", "a", "b", "--no-layers", "--json").out)
+    assert outside["values"]["layers"] == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["a", "missing"], "OL201 missing"),
+        (["a", "b", "--dim", "n=3"], "OL206 --dim"),
+        (["a", "b", "--data", "data.tsv"], "OL115: --data data.tsv"),
+        (["a"], "OL115: Missing argument 'B'"),
+    ],
+)
+def test_diff_refuses_wrong_input(command: Command, tmp_path: Path, arguments: list[str], said: str) -> None:
+    _pair(tmp_path)
+    ended = command("diff", *arguments)
+    assert ended.code == 2, ended.err
+    assert ended.err.startswith(said)

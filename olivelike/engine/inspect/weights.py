@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from olivelike.digest import JsonObject
 from olivelike.errors import InputError
 from olivelike.onnxfile.external import extent_of, is_external
+from olivelike.onnxfile.read import element_type
 from olivelike.onnxfile.sizes import byte_count
 from olivelike.onnxfile.walk import graphs, nodes
 
@@ -27,7 +28,6 @@ TORCH_SCOPES = "pkg.torch.onnx.name_scopes"
 """Where torch's exporter notes the modules around an operation: a list as Python writes it, each with those around it."""
 SHARED_FROM = 1024
 """Bytes from which on it is worth a word that a weight is read more than once."""
-WIDE = {"float": "float32", "double": "float64"}
 PACKED = {"MatMulNBits": 1, "MatMulBnb4": 1, "MatMulFpQ4": 1}
 """Operators whose weight, at this place, holds `K` times `N` values in bytes (ONNX Runtime, ContribOperators.md)."""
 
@@ -121,7 +121,7 @@ def weights(model: ModelProto, path: Path) -> Weights:
     sizes = [(name, tensor, packed.get(name, math.prod(tensor.dims)), _bytes(tensor)) for name, tensor in held]
     readers = _readers(model)
     scopes = _scopes(model)
-    types = ((_type(tensor), count, size) for _, tensor, count, size in sizes)
+    types = ((element_type(tensor.data_type), count, size) for _, tensor, count, size in sizes)
     layers = ((layer_of(name, scopes.get(name, "")), count, size) for name, _, count, size in sizes)
     return Weights(
         sum(count for _, _, count, _ in sizes),
@@ -239,15 +239,6 @@ def _bytes(tensor: TensorProto) -> int:
         return byte_count(tensor)
     except InputError:  # said among the defects
         return 0
-
-
-def _type(tensor: TensorProto) -> str:
-    import onnx
-
-    if tensor.data_type not in onnx.TensorProto.DataType.values():
-        return f"unknown type {tensor.data_type}"
-    name: str = onnx.TensorProto.DataType.Name(tensor.data_type).lower()
-    return WIDE.get(name, name)
 
 
 def _shares(parts: Iterable[tuple[str, int, int]]) -> tuple[Share, ...]:
