@@ -20,6 +20,7 @@ PLUGIN = Plugin(
         "float16": "olivelike_passes.precision.float16:Float16",
         "fold_scales": "olivelike_passes.graph.fold_scales:FoldScales",
         "fuse_transformers": "olivelike_passes.graph.fuse_transformers:FuseTransformers",
+        "inline_functions": "olivelike_passes.graph.inline_functions:InlineFunctions",
         "insert_pre_post_processing": "olivelike_passes.graph.insert_pre_post_processing:InsertPrePostProcessing",
         "optimize_offline": "olivelike_passes.graph.optimize_offline:OptimizeOffline",
         "rename_io": "olivelike_passes.graph.rename_io:RenameIo",
