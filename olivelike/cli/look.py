@@ -1,4 +1,4 @@
-"""The commands that look into models: `inspect`, `diff`."""
+"""The commands that look into models: `inspect`, `diff`, `view`."""
 
 from __future__ import annotations
 
@@ -74,4 +74,29 @@ def diff(
     asked = Asked(DataOption(data, inputs_from(inputs or ())), batch, sizes(dims or ()), samples, seed)
     found = compare(first, second, asked, run=not structure_only, layers=not no_layers)
     render.differing(found, as_json=json)
+    return 0
+
+
+def view(
+    models: Annotated[list[Path], typer.Argument(metavar="MODEL [MODEL]", help="One model, or two side by side.")],
+    port: Annotated[int, typer.Option("--port", min=0, max=65535, help="Where to serve; 0 for any that is free.")] = 0,
+    no_browser: Annotated[bool, typer.Option("--no-browser", help="Print the address, and open no browser.")] = False,
+    log_level: Level = LogLevel.WARNING,
+    log_format: Format = LogFormat.TEXT,
+    debug: Debug = False,
+) -> int:
+    """Show models in the browser with Netron, served on this machine alone and with no analytics, until Ctrl-C."""
+    del debug
+    import webbrowser
+    from contextlib import suppress
+
+    from olivelike.cli import render
+    from olivelike.engine.view.server import viewing
+
+    render.start_logging(log_level.value, log_format.value)
+    with suppress(KeyboardInterrupt), viewing(models, port) as viewer:  # Ctrl-C is how it ends
+        render.shown(viewer)
+        if not no_browser:
+            webbrowser.open(viewer.url)
+        viewer.wait()
     return 0

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from olivelike.engine.inspect.inspect import Inspection
     from olivelike.engine.preview import Preview
     from olivelike.engine.rebuild import Rebuilt
+    from olivelike.engine.view.server import Viewer
     from olivelike.errors import Problem
     from olivelike.plan.catalog import Description
     from olivelike.plan.model import Plan
@@ -313,6 +314,12 @@ def differing(found: Difference, *, as_json: bool) -> None:
 
     for line in difference_lines(found, _console()):
         say(line)
+
+
+def shown(viewer: Viewer) -> None:
+    """Prints at once where models are shown: the command then goes on until it is ended."""
+    say(f"{' and '.join(viewer.titles)}: {viewer.url} (Ctrl-C ends it)")
+    sys.stdout.flush()
 
 
 def _console(otherwise: int = WIDE) -> Console:

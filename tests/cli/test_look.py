@@ -124,3 +124,11 @@ def test_diff_refuses_wrong_input(command: Command, tmp_path: Path, arguments: l
     ended = command("diff", *arguments)
     assert ended.code == 2, ended.err
     assert ended.err.startswith(said)
+
+
+def test_view_shows_one_model_or_two(command: Command, tmp_path: Path) -> None:
+    _pair(tmp_path)
+    ended = command("view", "a", "b", "a", "--no-browser")
+    assert ended.code == 2
+    assert ended.err.startswith("OL115: view shows one model or two, got 3")
+    assert command("view", "a", "--port", "70000").code == 2
