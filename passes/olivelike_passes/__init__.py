@@ -12,6 +12,7 @@ PLUGIN = Plugin(
         "dynamic_quant": "olivelike_passes.quantization.dynamic_quant:DynamicQuant",
         "float16": "olivelike_passes.precision.float16:Float16",
         "fold_scales": "olivelike_passes.graph.fold_scales:FoldScales",
+        "fuse": "olivelike_passes.graph.fuse:Fuse",
         "fuse_transformers": "olivelike_passes.graph.fuse_transformers:FuseTransformers",
         "simplify": "olivelike_passes.graph.simplify:Simplify",
         "static_quant": "olivelike_passes.quantization.static_quant:StaticQuant",
