@@ -19,6 +19,7 @@ PLUGIN = Plugin(
         "fix_shapes": "olivelike_passes.graph.fix_shapes:FixShapes",
         "float16": "olivelike_passes.precision.float16:Float16",
         "fold_scales": "olivelike_passes.graph.fold_scales:FoldScales",
+        "fuse": "olivelike_passes.graph.fuse:Fuse",
         "fuse_transformers": "olivelike_passes.graph.fuse_transformers:FuseTransformers",
         "inline_functions": "olivelike_passes.graph.inline_functions:InlineFunctions",
         "insert_pre_post_processing": "olivelike_passes.graph.insert_pre_post_processing:InsertPrePostProcessing",
