@@ -30,7 +30,7 @@ from olivelike.contracts.artifact import MODEL, Artifact, Manifest
 from olivelike.contracts.target import Target
 from olivelike.errors import OlivelikeError
 from olivelike.onnxfile.check import validate_graph
-from olivelike.onnxfile.read import Signature, opset, read_structure, signature
+from olivelike.onnxfile.read import Signature, Value, opset, read_structure, signature
 from olivelike.registry import Registry
 from olivelike.testing.large_models import save_large_decoder
 from olivelike.testing.run_pass import run_pass
@@ -44,6 +44,8 @@ Configure: TypeAlias = "Callable[[onnx.ModelProto, Signature, Arrays], Config | 
 """From a model's structure, its signature and what it is fed to a configuration; nothing where there is nothing to ask for."""
 NOT_ASKED = "the model has nothing of the kind that this configuration asks for"
 TOLERANCE = 1e-3
+BATCH, MASK = 2, "attention_mask"
+"""Every dynamic dimension has this size; how a language model's mask is called."""
 
 
 @dataclass(frozen=True)
@@ -63,6 +65,10 @@ class Case:
     outputs: Arrays
 
 
+def _as_it_is(arrays: Arrays, ends: Sequence[Value]) -> Arrays:
+    return arrays
+
+
 @dataclass(frozen=True)
 class Way:
     """How a pass is tried.
@@ -70,15 +76,15 @@ class Way:
     Attributes:
         config: makes the configuration.
         told: the configuration in the page's words.
-        feed: from the model's inputs to those of the result.
-        expect: from the model's outputs to those of the result.
+        feed: from the model's inputs, and how the result declares them, to those of the result.
+        expect: the same for outputs.
         before: a pass that runs first.
     """
 
     config: Configure
     told: str
-    feed: Callable[[Arrays], Arrays] = list
-    expect: Callable[[Arrays], Arrays] = list
+    feed: Callable[[Arrays, Sequence[Value]], Arrays] = _as_it_is
+    expect: Callable[[Arrays, Sequence[Value]], Arrays] = _as_it_is
     before: str = ""
 
 
@@ -115,15 +121,21 @@ def _newer(model: onnx.ModelProto, ends: Signature, inputs: Arrays) -> Config | 
     return {"target": 18 if opset(model) < 18 else 21}
 
 
-def _wide(arrays: Arrays) -> Arrays:
+def _wide(arrays: Arrays, ends: Sequence[Value]) -> Arrays:
     return [each.astype(np.float64) if each.dtype == np.float32 else each for each in arrays]
 
 
-def _last(arrays: Arrays) -> Arrays:
-    return [np.ascontiguousarray(np.moveaxis(each, 1, -1)) if each.ndim == 4 else each for each in arrays]
+def _last(arrays: Arrays, ends: Sequence[Value]) -> Arrays:
+    """Turns the images that the result takes or gives with their channels last."""
+    return [_turned(each, value.shape) for each, value in zip(arrays, ends, strict=True)]
 
 
-def _best(arrays: Arrays) -> Arrays:
+def _turned(array: Any, shape: Sequence[int | str]) -> Any:
+    fits = all(isinstance(dim, str) or dim == size for dim, size in zip(shape, array.shape, strict=True))
+    return array if fits or array.ndim != 4 else np.ascontiguousarray(np.moveaxis(array, 1, -1))
+
+
+def _best(arrays: Arrays, ends: Sequence[Value]) -> Arrays:
     return [arrays[0].argmax(axis=1), *arrays[1:]]
 
 
@@ -165,7 +177,8 @@ def tried(registry: Registry, name: str, case: Case, room: Path) -> str:
         return f"refused: {error.problems[0].claim}"
     try:
         validate_graph(made.model)
-        inputs, outputs = way.feed(case.inputs), way.expect(case.outputs)
+        ends = signature(made.model)
+        inputs, outputs = way.feed(case.inputs, ends.inputs), way.expect(case.outputs, ends.outputs)
         return _compared(outputs, run(made, inputs))
     except Exception as error:  # noqa: BLE001  # whatever is wrong with a result belongs into the page
         return f"WRONG: {' '.join(str(error).split())[:120]}"
@@ -239,7 +252,10 @@ def given(name: str, path: Path) -> Case:
     """A model with random inputs and what it makes of them."""
     from olivelike.testing.feeds import feeds_for
 
-    inputs = list(feeds_for(path).values())
+    feeds = dict(feeds_for(path, batch=BATCH))
+    if MASK in feeds and any(each.startswith("past") for each in feeds):  # it covers what was read before, too
+        feeds[MASK] = np.ones((BATCH, 2 * BATCH), feeds[MASK].dtype)
+    inputs = list(feeds.values())
     artifact = Artifact(path.parent, Manifest("onnx", {MODEL: path.name}), "")
     return Case(name, path, inputs, run(artifact, inputs))
 
