@@ -3,8 +3,9 @@
     python docs/generate_reference.py           writes what is stale
     python docs/generate_reference.py --check   writes nothing, names what is stale, exits 1 if anything is
 
-Five pages are generated whole (`passes.md`, `metrics.md`, `sources-and-data.md`, `errors.md`, `command-line.md`), and so is
-`workflows/schema.json`. `workflow.md` is written by hand but for the tables between `<!-- keys: ... -->` and `<!-- end -->`.
+Six pages are generated whole (`passes.md`, `surgery.md`, `metrics.md`, `sources-and-data.md`, `errors.md`, `command-line.md`),
+and so is `workflows/schema.json`. `workflow.md` is written by hand but for the tables between `<!-- keys: ... -->` and
+`<!-- end -->`.
 Only what olivelike itself ships is described, whatever plugins are installed here.
 """
 
@@ -35,6 +36,8 @@ from olivelike.plan.tasks import TASKS
 from olivelike.registry import Registry
 from olivelike.workflow.schema import DataSection, MetricSection, ModelSection
 from olivelike.workflow.section_schema import section_properties
+from olivelike_passes.surgery.rewrite import Rewrite
+from olivelike_passes.surgery.table import REWRITES
 
 ROOT = Path(__file__).resolve().parent.parent
 REFERENCE = ROOT / "docs" / "reference"
@@ -72,6 +75,7 @@ def generated() -> dict[Path, str]:
     workflow = REFERENCE / "workflow.md"
     return {
         REFERENCE / "passes.md": passes_page(),
+        REFERENCE / "surgery.md": surgery_page(),
         REFERENCE / "metrics.md": metrics_page(),
         REFERENCE / "sources-and-data.md": sources_page(),
         REFERENCE / "errors.md": errors_page(),
@@ -96,6 +100,26 @@ def passes_page() -> str:
     )
     parts += [_pass_section(name, kind, "###") for name, kind in kinds.items() if kind.auxiliary]
     return _joined(parts)
+
+
+def surgery_page() -> str:
+    """Returns the page of the steps of the pass `surgery`."""
+    lead = (
+        "The pass [`surgery`](passes.md#surgery) applies these rewrites, in the order in which its `steps` name them. A step is a\n"
+        "name, or one name with its parameters. The name of the class of Olive's `GraphSurgeries` that does the same is taken,\n"
+        "too, with its parameters.\n\n"
+        "```yaml\npasses:\n  - surgery:\n      steps:\n        - gemm_to_matmul_add\n"
+        "        - rename_input_dims: {input: image, dim: 0, name: batch}\n```"
+    )
+    rows = [f"| [`{name}`](#{name}) | `{each.olive}` | {_first_of(each.apply)} |" for name, each in REWRITES.items()]
+    table = "\n".join(["| step | in Olive | what it does |", "|---|---|---|", *rows])
+    return _joined([_header("Steps of surgery", lead), table, *(_step_section(each) for each in REWRITES.values())])
+
+
+def _step_section(rewrite: Rewrite) -> str:
+    text = _prose(inspect.getdoc(rewrite.apply))
+    olive = f"In Olive: `{rewrite.olive}`."
+    return _joined([f"## `{rewrite.name}`", text, olive, _parameters(rewrite.parameters)]).rstrip()
 
 
 def metrics_page() -> str:
@@ -238,7 +262,11 @@ def _prose(text: str | None) -> str:
 
 
 def _first(kind: type) -> str:
-    return (inspect.getdoc(kind) or "").partition("\n")[0]
+    return _first_of(kind)
+
+
+def _first_of(described: object) -> str:
+    return (inspect.getdoc(described) or "").partition("\n")[0]
 
 
 def _listing(names: dict[str, str]) -> str:

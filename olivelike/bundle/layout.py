@@ -23,17 +23,19 @@ def write_json(path: Path, value: JsonObject) -> None:
     temporary.replace(path)
 
 
-def readme(name: str, files: Sequence[str], why: str, providers: Sequence[str]) -> str:
-    """Returns the bundle's README: what it is and how to load it."""
+def readme(name: str, files: Sequence[str], why: str, providers: Sequence[str], parts: Sequence[str] = ()) -> str:
+    """Returns the bundle's README: what it is and how to load it.
+
+    Args:
+        name: the workflow's name.
+        files: the bundle's files, the main ones first.
+        why: why this model was chosen.
+        providers: the target's.
+        parts: the files of a model in several parts, in the order in which they run; empty for one that is a whole.
+    """
     model = next((file for file in files if file.endswith(".onnx")), files[0] if files else "")
     listed = "\n".join(f"- `{file}`" for file in files)
-    load = f"""```python
-import onnxruntime
-
-session = onnxruntime.InferenceSession("{model}", providers={list(providers)!r})
-print([(i.name, i.type, i.shape) for i in session.get_inputs()])
-```
-"""
+    load = _load_parts(parts, providers) if parts else _load(model, providers)
     return f"""# {name}
 
 {why}
@@ -45,6 +47,30 @@ Load it:
 {load if model.endswith(".onnx") else "See `artifact` in the report for its kind."}
 `{REPORT_NAME}` holds every candidate that was tried and what was measured of it. `{LOCK_NAME}` holds what this was made of;
 `olivelike run --locked {LOCK_NAME}` makes it again and says what differs.
+"""
+
+
+def _load(model: str, providers: Sequence[str]) -> str:
+    return f"""```python
+import onnxruntime
+
+session = onnxruntime.InferenceSession("{model}", providers={list(providers)!r})
+print([(i.name, i.type, i.shape) for i in session.get_inputs()])
+```
+"""
+
+
+def _load_parts(parts: Sequence[str], providers: Sequence[str]) -> str:
+    return f"""```python
+import onnxruntime
+
+values = {{}}  # the model's inputs by name
+for part in {list(parts)!r}:  # each takes what the model is given and what earlier parts made
+    session = onnxruntime.InferenceSession(part, providers={list(providers)!r})
+    made = [output.name for output in session.get_outputs()]
+    feeds = {{entry.name: values[entry.name] for entry in session.get_inputs()}}
+    values |= zip(made, session.run(made, feeds))
+```
 """
 
 

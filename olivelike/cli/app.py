@@ -11,7 +11,7 @@ import typer
 from typer.core import TyperGroup
 
 from olivelike import __version__
-from olivelike.cli import blame, cache, catalog, check, evidence, optimize, profile, selftest
+from olivelike.cli import blame, cache, catalog, check, evidence, look, optimize, profile, selftest
 from olivelike.cli.render import say
 
 
@@ -44,6 +44,9 @@ app.command("bench")(evidence.bench)
 app.command("certify")(evidence.certify)
 app.command("profile")(profile.profile)
 app.command("blame")(blame.blame)
+app.command("inspect")(look.inspect)
+app.command("diff")(look.diff)
+app.command("view")(look.view)
 app.command("passes")(catalog.passes)
 app.command("metrics")(catalog.metrics)
 app.command("schema")(catalog.schema)

@@ -20,9 +20,12 @@ if TYPE_CHECKING:
     from olivelike.engine.bench import Bench
     from olivelike.engine.blame.find import Blame
     from olivelike.engine.certify_bundle import Certified
+    from olivelike.engine.difference.diff import Difference
     from olivelike.engine.events import Listener
+    from olivelike.engine.inspect.inspect import Inspection
     from olivelike.engine.preview import Preview
     from olivelike.engine.rebuild import Rebuilt
+    from olivelike.engine.view.server import Viewer
     from olivelike.errors import Problem
     from olivelike.plan.catalog import Description
     from olivelike.plan.model import Plan
@@ -289,6 +292,34 @@ def blamed(found: Blame, written: Path | None, *, as_json: bool) -> None:
         return
     for line in blame_lines(found, written):
         say(line)
+
+
+def inspected(found: Inspection, *, as_json: bool) -> None:
+    """Prints what is in a model."""
+    if as_json:
+        document(found.to_json())
+        return
+    from olivelike.cli.inspect_text import inspection_lines
+
+    for line in inspection_lines(found, _console()):
+        say(line)
+
+
+def differing(found: Difference, *, as_json: bool) -> None:
+    """Prints what differs between two models."""
+    if as_json:
+        document(found.to_json())
+        return
+    from olivelike.cli.difference_text import difference_lines
+
+    for line in difference_lines(found, _console()):
+        say(line)
+
+
+def shown(viewer: Viewer) -> None:
+    """Prints at once where models are shown: the command then goes on until it is ended."""
+    say(f"{' and '.join(viewer.titles)}: {viewer.url} (Ctrl-C ends it)")
+    sys.stdout.flush()
 
 
 def _console(otherwise: int = WIDE) -> Console:

@@ -9,9 +9,12 @@ from pathlib import Path
 from typing import cast
 
 from olivelike.digest import Json, JsonObject, canonical_json, files_below
+from olivelike.errors import StepError, fail
 
 MANIFEST_NAME = "artifact.json"
 MODEL = "model"
+PARTS_KIND = "onnx-parts"
+"""The kind of a model that lies in several ONNX files, run one after the other: no one of them is the model."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,7 +22,7 @@ class Manifest:
     """What an artifact is; stored as `artifact.json` inside it and so part of its digest.
 
     Attributes:
-        kind: an open set of strings: `onnx`, `hf`, `adapter`, `calibration`, `data`, `script`, ...
+        kind: an open set of strings: `onnx`, `onnx-parts`, `hf`, `adapter`, `calibration`, `data`, `script`, ...
         parts: part name to the relative POSIX path of its main file; a plain model has the one part `model`.
         companions: relative names of files that belong to the model but are not it (tokenizer, processor).
         session: runtime session options written by a tuning pass, name to value.
@@ -82,8 +85,18 @@ class Artifact:
 
     @property
     def model(self) -> Path:
-        """The main file of the part `model`, or of the only part there is."""
+        """The main file of the part `model`, or of the only part there is.
+
+        Raises:
+            StepError: OL303, there are several parts and none is called `model`: to take one of them for the whole would be
+                to measure or rewrite another model than was asked for.
+        """
         parts = self.manifest.parts
+        if MODEL not in parts and len(parts) != 1:
+            claim = (
+                f"an artifact of the kind {self.kind} with the parts {', '.join(parts) or 'none'} is no single model"
+            )
+            raise fail(StepError, "OL303", claim, hint="put its parts together with compose")
         return self.folder / (parts[MODEL] if MODEL in parts else next(iter(parts.values())))
 
     @property

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TypeAlias
 
 from olivelike.bundle.single_file import put_file, require_free
-from olivelike.contracts.artifact import Artifact
+from olivelike.contracts.artifact import PARTS_KIND, Artifact
 from olivelike.contracts.data import RefersTo
 from olivelike.contracts.passes import PassConfig
 from olivelike.contracts.report import Report
@@ -65,6 +65,9 @@ def apply_pass(
         workflow["data"] = {DATA: data.section()}
     overrides = [f"passes.{name}.{parameter}" for parameter in parameters]
     try:
+        if output.suffix == ".onnx" and installed().pass_named(name).produces == PARTS_KIND:
+            claim = f"{name} makes a model in several files, and {output} is one"
+            raise fail(InputError, "OL115", claim, hint="name a folder")
         run = partial(_run, workflow, overrides, settings, listener)
         return (
             _as_bundle(run, output, force=force)

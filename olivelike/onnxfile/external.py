@@ -122,3 +122,13 @@ def _stays_inside(location: str) -> bool:
     names = PurePosixPath(location).parts
     foreign = "\\" in location or ":" in location or PureWindowsPath(location).is_absolute()
     return bool(names) and not foreign and ".." not in names and not location.startswith("/")
+
+
+def bytes_of(model: ModelProto) -> int:
+    """Returns the bytes of a model as it would be written: its own, and those of the tensors that lie outside."""
+    return int(model.ByteSize()) + sum(byte_count(tensor) for tensor in tensors(model) if is_external(tensor))
+
+
+def inside_bytes(model: ModelProto) -> int:
+    """Returns the bytes of the tensors that lie inside the model's file."""
+    return sum(byte_count(tensor) for tensor in tensors(model) if not is_external(tensor))

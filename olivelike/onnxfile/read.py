@@ -105,14 +105,25 @@ def signature_of(model: ModelProto) -> Signature:
     )
 
 
-def _value(entry: ValueInfoProto) -> Value:
+def element_type(number: int) -> str:
+    """Returns an element type as numpy calls it (`float32`, `int64`, `bfloat16`), or that it is unknown.
+
+    >>> element_type(1), element_type(16), element_type(999)
+    ('float32', 'bfloat16', 'unknown type 999')
+    """
     import onnx
 
+    if number not in onnx.TensorProto.DataType.values():
+        return f"unknown type {number}"
+    name: str = onnx.TensorProto.DataType.Name(number).lower()
+    return WIDE_NAMES.get(name, name)
+
+
+def _value(entry: ValueInfoProto) -> Value:
     match entry.type.WhichOneof("value"):
         case "tensor_type":
             tensor = entry.type.tensor_type
-            dtype = onnx.TensorProto.DataType.Name(tensor.elem_type).lower()
-            return Value(entry.name, WIDE_NAMES.get(dtype, dtype), _shape(tensor))
+            return Value(entry.name, element_type(tensor.elem_type), _shape(tensor))
         case None:
             return Value(entry.name, "undefined", (UNKNOWN_RANK,))
         case kind:

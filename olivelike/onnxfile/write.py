@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 EXTERNAL_ABOVE = 1_500_000_000
 """Bytes of tensors above which they go to a file of their own; protobuf ends at 2 GiB, and copies are made on the way."""
+OUTSIDE_ABOVE = 16 << 20
+"""The same for a model whose weights lie outside already: whoever reads its structure need not read them."""
 SMALL = 1024
 """Tensors below so many bytes stay inside: shape inference and constant folding read them."""
 ALIGNMENT = 4096

@@ -18,6 +18,8 @@ FREE = "anything"
 MAPPING = "mapping"
 STEP = "#/$defs/step"
 MOST_KEYS = 4
+MOST_VALUES = 24
+"""Enumerations of more values are not spelled out."""
 
 
 def type_text(schema: Json, definitions: JsonObject, *, inner: bool = False) -> str:
@@ -27,6 +29,8 @@ def type_text(schema: Json, definitions: JsonObject, *, inner: bool = False) -> 
 
     >>> type_text({"type": "array", "items": {"type": "integer"}}, {})
     'list of whole numbers'
+    >>> type_text({"type": "array", "items": {"anyOf": [{"type": "string"}, {"type": "object"}]}}, {})
+    'list of texts or mappings'
     """
     known = resolved(cast("JsonObject", schema), definitions)
     if cast("JsonObject", schema).get("$ref") == STEP:
@@ -43,6 +47,8 @@ def type_text(schema: Json, definitions: JsonObject, *, inner: bool = False) -> 
             return " or ".join(member for member in dict.fromkeys(members) if member != PLAIN["null"] or left_open)
     if "enum" in known or "const" in known:
         values = cast("list[Json]", known.get("enum", [known.get("const")]))
+        if len(values) > MOST_VALUES:
+            return "name"
         return ", ".join(f"`{plain(value)}`" for value in values if value != "")
     return _by_type(known, definitions)
 
@@ -61,7 +67,10 @@ def _by_type(known: JsonObject, definitions: JsonObject) -> str:
 
 
 def _plural(text: str) -> str:
-    return f"{text}s" if text.endswith(("text", "number", "mapping", "step")) else text
+    words = text.split(" or ")
+    return " or ".join(
+        f"{word}s" if word.endswith(("text", "number", "mapping", "step", "name")) else word for word in words
+    )
 
 
 def resolved(schema: JsonObject, definitions: JsonObject) -> JsonObject:

@@ -29,8 +29,7 @@ def model_at(path: Path, file: str, revision: Mapping[str, Json]) -> Fetched:
     if path.is_dir():
         return model_in(path, layout(list(names_in(path)), file, str(path)), revision)
     if not path.is_file():
-        siblings = [other.name for other in path.parent.iterdir()] if path.parent.is_dir() else []
-        raise fail(InputError, "OL201", "there is no such file or folder", place=str(path), hint=_near(path, siblings))
+        raise fail(InputError, "OL201", "there is no such file or folder", place=str(path), hint=near_miss(path))
     if file:
         claim = f"`file: {file}` is given, but the path is a file already"
         raise fail(InputError, "OL201", claim, place=str(path), hint="leave `file` out, or name the folder")
@@ -87,5 +86,7 @@ def _check_onnx(model: Path) -> None:
         check_model_file(model)
 
 
-def _near(path: Path, siblings: list[str]) -> str:
+def near_miss(path: Path) -> str:
+    """Returns a hint for a path at which there is nothing: the near miss beside it, or what is there."""
+    siblings = [other.name for other in path.parent.iterdir()] if path.parent.is_dir() else []
     return nearest(path.name, siblings) if siblings else f"the folder {path.parent} is missing or empty"

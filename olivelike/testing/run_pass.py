@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
-from olivelike.contracts.artifact import Artifact
+from olivelike.contracts.artifact import PARTS_KIND, Artifact
 from olivelike.contracts.passes import AnyPass
 from olivelike.digest import Json, digest_file, digest_tree, files_below
 from olivelike.testing.context import MemoryContext
@@ -37,7 +37,10 @@ def run_pass(pass_type: type[AnyPass], source: Artifact, settings: Settings, fol
     out, scratch = folder / "out", folder / "scratch"
     out.mkdir(parents=True)
     scratch.mkdir()
-    data: Mapping[str, Mapping[str, Array]] = {"data": feeds_for(source.model, batch=DATA_SAMPLES, seed=1)}
+    single = source.kind != PARTS_KIND  # data fit one model
+    data: Mapping[str, Mapping[str, Array]] = (
+        {"data": feeds_for(source.model, batch=DATA_SAMPLES, seed=1)} if single else {}
+    )
     manifest = instance.run(source, out, config, MemoryContext(scratch, data, needed, seed=0))
     return Artifact(out, manifest, folder_digest(out))
 

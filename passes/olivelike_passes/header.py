@@ -51,6 +51,19 @@ def restore_header(model: ModelProto, original: ModelProto) -> None:
     _restore_imports(model, original)
 
 
+def header_of(model: ModelProto) -> ModelProto:
+    """Returns all that `restore_header` needs of a model: everything but its graph, and the types of inner values."""
+    header = type(model)()
+    for field, value in model.ListFields():
+        if field.name == "graph":
+            header.graph.value_info.extend(value.value_info)
+        elif field.name in ("opset_import", "metadata_props"):
+            getattr(header, field.name).extend(value)
+        elif field.name not in ("functions", "training_info", "configuration"):
+            setattr(header, field.name, value)
+    return header
+
+
 def unite_imports(model: ModelProto) -> None:
     """Leaves one import per operator set, the highest; converters may repeat one, and tools stumble over that."""
     domains = dict.fromkeys("" if entry.domain == "ai.onnx" else entry.domain for entry in model.opset_import)

@@ -1,11 +1,11 @@
-"""What a model holds already: quantized operators, half-precision values."""
+"""What a model holds already: quantized operators, half-precision values, sparse tensors."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 from olivelike.onnxfile.quantized import is_quantized
-from olivelike.onnxfile.walk import nodes, tensors
+from olivelike.onnxfile.walk import graphs, nodes, tensors
 
 if TYPE_CHECKING:
     from onnx import ModelProto
@@ -24,3 +24,12 @@ def has_half(model: ModelProto) -> bool:
     ends = (*model.graph.input, *model.graph.output)
     held = any(tensor.data_type in half for tensor in tensors(model))
     return held or any(end.type.tensor_type.elem_type in half for end in ends)
+
+
+def has_sparse(model: ModelProto) -> bool:
+    """Whether a model holds sparse tensors, as initializers or in `Constant` nodes."""
+    return any(graph.sparse_initializer for graph in graphs(model)) or any(
+        attribute.HasField("sparse_tensor") or attribute.sparse_tensors
+        for node in nodes(model)
+        for attribute in node.attribute
+    )

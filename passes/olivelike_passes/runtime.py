@@ -59,13 +59,6 @@ def open_session(
         RefusedError: OL301, the runtime cannot load the model, or not save it.
     """
     import onnxruntime
-    from onnxruntime.capi.onnxruntime_pybind11_state import (
-        Fail,
-        InvalidArgument,
-        InvalidGraph,
-        NotImplemented,
-        RuntimeException,
-    )
 
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 4
@@ -81,13 +74,32 @@ def open_session(
             "session.optimized_model_external_initializers_file_name", f"{save.path.name}.data"
         )
         without = list(save.without)
-    try:
+    with refused_by_runtime():
         return onnxruntime.InferenceSession(
             model,
             options,
             providers=[(each.name, {key: str(value) for key, value in each.options.items()}) for each in providers],
             disabled_optimizers=without,
         )
+
+
+@contextmanager
+def refused_by_runtime() -> Iterator[None]:
+    """Turns what the runtime raises where it cannot load a model into a refusal.
+
+    Raises:
+        RefusedError: OL301, with the runtime's own words.
+    """
+    from onnxruntime.capi.onnxruntime_pybind11_state import (
+        Fail,
+        InvalidArgument,
+        InvalidGraph,
+        NotImplemented,
+        RuntimeException,
+    )
+
+    try:
+        yield
     except (Fail, InvalidArgument, InvalidGraph, NotImplemented, RuntimeException) as error:
         claim = f"the runtime cannot load the model: {' '.join(str(error).split())[:400]}"
         raise fail(RefusedError, "OL301", claim) from error

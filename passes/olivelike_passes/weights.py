@@ -9,7 +9,7 @@ from olivelike.onnxfile.walk import graphs
 from olivelike_passes.header import replace_all
 
 if TYPE_CHECKING:
-    from onnx import ModelProto
+    from onnx import ModelProto, TensorProto
 
 FREE_WEIGHTS_IR = 4
 """From this IR version on initializers need not be inputs, and those that are may be replaced at run time."""
@@ -39,6 +39,15 @@ def free_weights(model: ModelProto) -> None:
     if model.ir_version < FREE_WEIGHTS_IR:
         model.ir_version = FREE_WEIGHTS_IR
         weights_off_inputs(model)
+
+
+def add_weight(model: ModelProto, tensor: TensorProto) -> None:
+    """Adds an initializer to the main graph; where the IR version asks for it, as an input too."""
+    import onnx
+
+    model.graph.initializer.append(tensor)
+    if model.ir_version < FREE_WEIGHTS_IR:
+        model.graph.input.append(onnx.helper.make_tensor_value_info(tensor.name, tensor.data_type, tensor.dims))
 
 
 def weights_off_inputs(model: ModelProto) -> None:

@@ -206,6 +206,13 @@ def test_apply_replaces_a_file_only_on_request_and_its_input_never(command: Comm
     assert command("apply", "simplify", "model.onnx", "-o", "bundle", "--force").code == 2
 
 
+def test_apply_writes_a_model_in_parts_into_a_folder_only(command: Command, folder: Path) -> None:
+    ended = command("apply", "split", "model.onnx", "-o", "parts.onnx")
+    assert ended.code == 2
+    assert "split makes a model in several files" in ended.err
+    assert not (folder / "parts.onnx").exists()
+
+
 def test_apply_calibrates_on_the_data_it_is_given(command: Command, folder: Path) -> None:
     ended = command(
         "apply", "static_quant", "model.onnx", "-o", "static.onnx", "--data", "test.npz", "calibration=minmax"

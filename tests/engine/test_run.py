@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import cast
@@ -148,6 +150,33 @@ def test_a_workflow_without_passes_only_measures(job: Job) -> None:
     report = run(job)
     assert report.status == "built"
     assert report.best.recipe == ()
+
+
+def test_a_model_in_parts_is_never_measured_as_if_its_first_part_were_it(job: Job, tmp_path: Path) -> None:
+    job |= {"constraints": [], "objectives": [], "passes": [{"split": {"parts": 2}}]}
+    report = run(job)
+    assert set(report.best.metrics) == {"size.bytes"}
+    assert "accuracy cannot measure an artifact of the kind onnx-parts" in str(report.to_json())
+    bundle = tmp_path / "out"
+    assert {"part0.onnx", "part1.onnx"} <= {path.name for path in bundle.iterdir()}
+    script = (bundle / "README.md").read_text().partition("```python\n")[2].partition("```")[0]
+    given = "{entry.name: __import__('numpy').zeros((2, entry.shape[-1]), 'float32') for entry in onnxruntime"
+    feeds = f"{given}.InferenceSession('part0.onnx').get_inputs()}}"
+    done = subprocess.run(
+        [sys.executable, "-c", script.replace("{}  #", f"{feeds}  #") + "print(sorted(values))"],
+        cwd=bundle,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert "logits" in done.stdout
+
+
+def test_parts_put_together_again_are_the_model(job: Job) -> None:
+    job |= {"constraints": [], "objectives": [], "passes": [{"split": {"parts": 2}, "verify": "full"}, {"compose": {}}]}
+    report = run(job)
+    baseline = run({**job, "passes": []}).best.metrics
+    assert report.best.metrics["accuracy.top1"].value == baseline["accuracy.top1"].value
 
 
 def test_a_step_may_be_the_baseline(job: Job) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import ClassVar
 
-from olivelike.contracts.artifact import Artifact
+from olivelike.contracts.artifact import PARTS_KIND, Artifact
 from olivelike.contracts.metric import Cost, MeasureContext, Metric, MetricConfig, ValueSpec
 from olivelike.contracts.outcome import Measurement
 
@@ -37,7 +37,7 @@ class Size(Metric[SizeConfig]):
     config = SizeConfig
     cost = Cost.FREE
     runs = False
-    kinds: ClassVar[frozenset[str]] = frozenset({"onnx", "hf", "adapter", "genai", "openvino-ir"})
+    kinds: ClassVar[frozenset[str]] = frozenset({"onnx", PARTS_KIND, "hf", "adapter", "genai", "openvino-ir"})
 
     def values(self, config: SizeConfig) -> tuple[ValueSpec, ...]:
         """Returns `bytes`, and `compressed` where it is asked for; lower is better."""

@@ -78,17 +78,33 @@ def open_session(artifact: Artifact, target: Target, *, profile: str = "") -> Ru
             option that the runtime does not take.
         MeasureError: OL504, the runtime cannot load the model.
     """
-    import onnxruntime
-
-    require_providers(target)
-    providers = [(provider.name, dict(provider.options)) for provider in target.providers]
     options = session_options(artifact, target)
     if profile:
         options.enable_profiling = True
         options.profile_file_prefix = profile
-    with explained(f"{artifact.model.name} cannot be loaded"):
+    return start_session(str(artifact.model), artifact.model.name, options, target)
+
+
+def start_session(model: str | bytes, name: str, options: onnxruntime.SessionOptions, target: Target) -> RuntimeSession:
+    """Loads a model with the options given.
+
+    Args:
+        model: its file, or what is in it.
+        name: what it is called in errors.
+        options: of the session.
+        target: its providers.
+
+    Raises:
+        InputError: OL210, a provider that the runtime does not offer or that does not start.
+        MeasureError: OL504, the runtime cannot load the model.
+    """
+    import onnxruntime
+
+    require_providers(target)
+    providers = [(provider.name, dict(provider.options)) for provider in target.providers]
+    with explained(f"{name} cannot be loaded"):
         # Without `enable_fallback=False` a provider that fails is replaced by the CPU's, with a line on standard output.
-        session = onnxruntime.InferenceSession(str(artifact.model), options, providers=providers, enable_fallback=False)
+        session = onnxruntime.InferenceSession(model, options, providers=providers, enable_fallback=False)
     started = session.get_providers()
     refuse_missing([name for name, _ in providers if name not in started], started)
     return RuntimeSession(_tensors(session.get_inputs()), _tensors(session.get_outputs()), session)

@@ -6,7 +6,7 @@ from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, ClassVar, TypeVar
 
 from olivelike.contracts.artifact import Artifact, Manifest
 from olivelike.contracts.carry import deliver
@@ -43,7 +43,7 @@ class GraphPass(Pass[ConfigT]):
     models (`onnxfile.defects`) are refused before it sees them, and nodes in a wrong order are put in a right one.
     """
 
-    tools = ("onnx",)
+    tools: ClassVar[tuple[str, ...]] = ("onnx",)
 
     def refuses(self, source: Artifact, config: ConfigT, target: Target) -> Sequence[str]:
         """Refuses broken models, then what `unsuitable` says."""

@@ -1,20 +1,28 @@
-"""The pass `simplify`: what the runtime and onnx-ir can take out of a graph without changing what it computes."""
+"""The pass `simplify`: what can be taken out of a graph without changing what it computes."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from olivelike.contracts.artifact import Artifact, Manifest
 from olivelike.contracts.carry import deliver, keep
 from olivelike.contracts.passes import Pass, PassConfig, PassContext
-from olivelike.onnxfile.external import model_files
-from olivelike.onnxfile.read import read_model, read_structure
+from olivelike.contracts.target import Target
+from olivelike.onnxfile.defects import defects
+from olivelike.onnxfile.external import bytes_of, inside_bytes, is_external
+from olivelike.onnxfile.read import read_structure
+from olivelike.onnxfile.walk import tensors
+from olivelike.onnxfile.wiring import put_in_order
 from olivelike.onnxfile.write import write_model
-from olivelike_passes.header import restore_header, unite_imports
-from olivelike_passes.holds import has_half
+from olivelike_passes.graph.cleanup import clean, drop_default_attributes, drop_unused_functions
+from olivelike_passes.graph.known_shapes import use_known_shapes
+from olivelike_passes.graph.skeleton import HELD, lend, take_back
+from olivelike_passes.header import header_of, restore_header, unite_imports
+from olivelike_passes.holds import has_half, has_sparse
 from olivelike_passes.runtime import SaveTo, open_session, quiet
 from olivelike_passes.weights import free_weights, lift_constants, replaceable_weights, weights_off_inputs
 
@@ -22,6 +30,10 @@ if TYPE_CHECKING:
     from onnx import ModelProto
 
 NO_FOLDING = ("ConstantFolding",)
+OUTSIDE_FROM = "session.optimized_model_external_initializers_min_size_in_bytes"
+MOST_FOLDED = "optimization.constant_folding_max_output_size_in_bytes"
+LARGEST_FOLDED = (64 << 20, 1 << 12, 0)
+"""How large a constant that is computed at build time may be, in bytes; where the model grows by it, the next is tried."""
 
 
 class SimplifyConfig(PassConfig):
@@ -39,16 +51,19 @@ class Simplify(Pass[SimplifyConfig]):
     """Takes out of a graph what it does not need.
 
     What it does:
-        Runs the runtime's basic graph optimizations (constant folding, redundant nodes, convolution with batch norm) once,
-        at build time, then onnx-ir's clean-ups: constants become initializers; identities, repeated nodes, equal weights
-        and what leads nowhere go. Opset, metadata, and the names of inputs and outputs stay. The result is never larger
-        than the model that came in: where folding makes it larger, it is left out.
+        Runs the runtime's basic graph optimizations (constant folding, redundant nodes, transposes, branches that are never
+        taken, convolution with batch norm) once, at build time, then takes out what is left over: constants become
+        initializers; identities, repeated nodes, equal small weights and what leads nowhere go. Opset, metadata, and the names
+        of inputs and outputs stay. Large weights are not read, so that models of any size go through in little memory. The
+        result is never larger than the model that came in: where a constant would make it larger, it is left to be
+        computed as the model runs.
 
     When to use it:
         First, before any other pass: quantizers then find the weights of exporters that write them as `Constant` nodes.
 
     Limits:
-        The runtime's part is left out for models in half precision, for which the CPU would insert casts to float32.
+        The runtime's part is left out for models in half precision, for which the CPU would insert casts to float32, and for
+        those with sparse tensors, which it does not save as the specification has them.
         Weights that are inputs as well stay inputs (`fix_weights` changes that). Shapes of inner values are not written by
         default (`infer_shapes` does it): the runtime and the quantizing passes infer them anew.
 
@@ -61,79 +76,108 @@ class Simplify(Pass[SimplifyConfig]):
 
     name = "simplify"
     config = SimplifyConfig
-    tools = ("onnx", "onnx-ir", "onnxruntime")
+    tools = ("onnx", "onnxruntime")
     lossless = True
+
+    def refuses(self, source: Artifact, config: SimplifyConfig, target: Target) -> Sequence[str]:
+        """Refuses what is no model at all."""
+        return defects(read_structure(source.model))
 
     def run(self, source: Artifact, out: Path, config: SimplifyConfig, context: PassContext) -> Manifest:
         """Delivers the first of its variants that is no larger than the source; the source itself when none is."""
-        start = _start(source, config, context.scratch)
-        # Weights that become constants make the model another one: then there is nothing to fall back to.
-        structure = read_structure(source.model)
-        allowed = math.inf if config.fix_weights and replaceable_weights(structure) else _bytes(source.model)
-        for number, file in enumerate(_variants(start, source, config, context.scratch)):
-            folder = context.scratch / f"cleaned{number}"
-            folder.mkdir()
-            path = write_model(_cleaned(file, start), folder, beside=file)
-            if _bytes(path) <= allowed:
-                return _delivered(source, out, path, config)
-        return _delivered(source, out, source.model, config) if config.infer_shapes else keep(source, out)
+        begin = _begin(source, config, context.scratch)
+        for model, beside in _variants(source, config, context.scratch, begin):
+            if bytes_of(model) <= begin.allowed:
+                return deliver(source, out, _typed(model, config), beside=beside, outside=begin.was_outside)
+        if not config.infer_shapes:
+            return keep(source, out)
+        return deliver(source, out, _typed(read_structure(source.model), config), beside=source.model)
 
 
-def _delivered(source: Artifact, out: Path, path: Path, config: SimplifyConfig) -> Manifest:
-    model = read_structure(path)
-    return deliver(source, out, _with_shapes(model) if config.infer_shapes else model, beside=path)
+@dataclass(frozen=True, slots=True)
+class _Begin:
+    """What all variants begin with.
+
+    Attributes:
+        model: constants lifted, one import per operator set, weights no inputs.
+        outside: the file beside which its large weights lie.
+        was_outside: whether weights of the source lie outside its file.
+        allowed: the bytes that a result may have.
+    """
+
+    model: ModelProto
+    outside: Path
+    was_outside: bool
+    allowed: float
 
 
-def _with_shapes(model: ModelProto) -> ModelProto:
+def _typed(model: ModelProto, config: SimplifyConfig) -> ModelProto:
     """Returns a model with the types and shapes of its inner values; what a shape says of values is followed, too."""
+    if not config.infer_shapes:
+        return model
     from onnx.shape_inference import infer_shapes
 
     with quiet():
         return infer_shapes(model, data_prop=True)
 
 
-def _start(source: Artifact, config: SimplifyConfig, scratch: Path) -> Path:
-    model = read_model(source.model)
+def _variants(
+    source: Artifact, config: SimplifyConfig, scratch: Path, begin: _Begin
+) -> Iterator[tuple[ModelProto, Path]]:
+    """Yields simplified models, each with the file beside which its external data lie; the most thoroughly optimized first.
+
+    The last has not been through the runtime.
+    """
+    model, outside = begin.model, begin.outside
+    header = header_of(model)
+    lent = lend(model)
+    start = write_model(model, _fresh(scratch, "start"), external_above=HELD, beside=outside)
+
+    def finished(model: ModelProto, beside: Path) -> tuple[ModelProto, Path]:
+        take_back(model, lent, outside, beside)
+        lift_constants(model)
+        use_known_shapes(model)
+        lift_constants(model)
+        clean(model)
+        drop_unused_functions(model)
+        drop_default_attributes(model)
+        restore_header(model, header)
+        return model, beside
+
+    if not has_half(model) and not has_sparse(model):
+        for most in LARGEST_FOLDED if config.fold_constants else (0,):
+            path = _fresh(scratch, f"basic{most}") / "model.onnx"
+            _optimize(start, source, path, most)
+            yield finished(read_structure(path), path)
+    yield finished(model, start)
+
+
+def _begin(source: Artifact, config: SimplifyConfig, scratch: Path) -> _Begin:
+    model = read_structure(source.model)
+    # Weights that become constants make the model another one: then there is nothing to fall back to.
+    allowed = math.inf if config.fix_weights and replaceable_weights(model) else bytes_of(model)
+    was_outside = any(is_external(tensor) for tensor in tensors(model))
+    put_in_order(model)
     unite_imports(model)
     lift_constants(model)
     free_weights(model)
     if config.fix_weights:
         weights_off_inputs(model)
-    folder = scratch / "start"
+    if inside_bytes(model) <= HELD:
+        return _Begin(model, source.model, was_outside, allowed)
+    outside = write_model(model, _fresh(scratch, "outside"), external_above=HELD, beside=source.model)
+    return _Begin(read_structure(outside), outside, was_outside, allowed)
+
+
+def _optimize(start: Path, source: Artifact, path: Path, most: int) -> None:
+    """Writes the model as the runtime's basic level leaves it; constants of more bytes than `most` are not computed."""
+    settings = {OUTSIDE_FROM: str(1 << 20)}
+    if most:
+        settings[MOST_FOLDED] = str(most)
+    open_session(start, source, "ENABLE_BASIC", SaveTo(path, () if most else NO_FOLDING), entries=settings)
+
+
+def _fresh(scratch: Path, name: str) -> Path:
+    folder = scratch / name
     folder.mkdir()
-    return write_model(model, folder)
-
-
-def _variants(start: Path, source: Artifact, config: SimplifyConfig, scratch: Path) -> Iterator[Path]:
-    """Yields files to clean up, the most thoroughly optimized first; the last is the start itself."""
-    if not has_half(read_structure(start)):
-        folding = [(), NO_FOLDING] if config.fold_constants else [NO_FOLDING]
-        for number, without in enumerate(folding):
-            folder = scratch / f"optimized{number}"
-            folder.mkdir()
-            open_session(start, source, "ENABLE_BASIC", SaveTo(folder / start.name, without))
-            yield folder / start.name
-    yield start
-
-
-def _cleaned(file: Path, start: Path) -> ModelProto:
-    """Returns a file's model after onnx-ir's clean-ups, with the header (versions, metadata) of the model it came from."""
-    import onnx_ir
-    from onnx_ir.passes import common
-
-    model = onnx_ir.load(file)
-    clean = onnx_ir.passes.Sequential(
-        common.LiftConstantsToInitializersPass(lift_all_constants=True, size_limit=0),
-        common.IdentityEliminationPass(),
-        common.DeduplicateHashedInitializersPass(),
-        common.RemoveUnusedNodesPass(),
-        common.RemoveUnusedFunctionsPass(),  # type: ignore[no-untyped-call]
-    )
-    with quiet():
-        cleaned: ModelProto = onnx_ir.to_proto(clean(model).model)
-    restore_header(cleaned, read_structure(start))
-    return cleaned
-
-
-def _bytes(model: Path) -> int:
-    return sum((model.parent / name).stat().st_size for name in model_files(model))
+    return folder

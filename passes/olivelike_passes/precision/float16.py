@@ -12,6 +12,7 @@ from olivelike.contracts.passes import Pass, PassConfig, PassContext
 from olivelike.contracts.target import Target
 from olivelike.onnxfile.read import read_structure
 from olivelike.onnxfile.walk import tensors
+from olivelike.onnxfile.wiring import put_in_order
 from olivelike_passes.header import restore_header
 from olivelike_passes.holds import has_half, quantized_operators
 from olivelike_passes.naming import matching, unmatched
@@ -20,7 +21,7 @@ from olivelike_passes.runtime import quiet
 from olivelike_passes.weights import WEIGHTS_ARE_INPUTS, float_constants, replaceable_weights
 
 if TYPE_CHECKING:
-    from onnx import ModelProto
+    pass
 
 
 class Float16Config(PassConfig):
@@ -57,7 +58,7 @@ class Float16(Pass[Float16Config]):
 
     name = "float16"
     config = Float16Config
-    tools = ("onnx", "onnx-ir", "onnxruntime")
+    tools = ("onnx", "onnxruntime")
 
     def refuses(self, source: Artifact, config: Float16Config, target: Target) -> Sequence[str]:
         """Refuses models that are half precision or quantized already, or hold no float32 weight, and unknown nodes."""
@@ -90,15 +91,6 @@ class Float16(Pass[Float16Config]):
                 op_block_list=sorted({*DEFAULT_OP_BLOCK_LIST, *config.op_block_list}),
                 node_block_list=matching(model, config.node_block_list),
             )
-        ordered = _sorted(converted)
-        restore_header(ordered, read_structure(source.model))
-        return deliver(source, out, ordered)
-
-
-def _sorted(model: ModelProto) -> ModelProto:
-    """Puts the casts, which the tool appends at the end, before the nodes that read them."""
-    import onnx_ir
-    from onnx_ir.passes.common import TopologicalSortPass
-
-    ordered: ModelProto = onnx_ir.to_proto(TopologicalSortPass()(onnx_ir.from_proto(model)).model)
-    return ordered
+        put_in_order(converted)  # the tool appends its casts at the end
+        restore_header(converted, read_structure(source.model))
+        return deliver(source, out, converted)

@@ -12,13 +12,14 @@ from olivelike.onnxfile.read import opset, read_structure, signature
 from olivelike.testing import models
 from olivelike.testing.context import run_model
 from olivelike.testing.feeds import feeds_for
-from olivelike.testing.pass_contract import PassContract, Refusal
+from olivelike.testing.graph_contract import GraphPassContract
+from olivelike.testing.pass_contract import Refusal
 from olivelike.testing.run_pass import run_pass
 from olivelike_passes.graph.simplify import Simplify
 from tests.passes.running import applied, artifact, kinds
 
 
-class TestSimplify(PassContract):
+class TestSimplify(GraphPassContract):
     pass_type = Simplify
     configs = ({}, {"fold_constants": False})
     accepted: ClassVar = {

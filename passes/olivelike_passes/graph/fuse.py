@@ -1,0 +1,178 @@
+"""The pass `fuse`: what exporters write out in small operators becomes fused operators, where that is proven equal."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal, TypeAlias
+
+from olivelike.contracts.artifact import Artifact
+from olivelike.contracts.passes import PassConfig, PassContext
+from olivelike.contracts.target import Target
+from olivelike.errors import RefusedError, fail
+from olivelike.onnxfile.read import opset
+from olivelike.onnxfile.walk import graphs, nodes
+from olivelike.onnxfile.wiring import graphs_inside, put_in_order
+from olivelike_passes.graph.fusion.attention import fuse_attention
+from olivelike_passes.graph.fusion.build import MICROSOFT
+from olivelike_passes.graph.fusion.floats import drop_casts
+from olivelike_passes.graph.fusion.gelus import fuse_gelus
+from olivelike_passes.graph.fusion.net import Net
+from olivelike_passes.graph.fusion.norms import fuse_layer_norms, fuse_rms_norms
+from olivelike_passes.graph.fusion.rotary import fuse_rotary
+from olivelike_passes.graph.fusion.skip_norms import fuse_skip_norms
+from olivelike_passes.graph.fusion.standard_attention import fuse_standard_attention
+from olivelike_passes.graph.graph_pass import GraphPass, Rewritten
+from olivelike_passes.header import replace_all, unite_imports
+from olivelike_passes.holds import quantized_operators
+from olivelike_passes.weights import free_weights, lift_constants, replaceable_weights
+
+if TYPE_CHECKING:
+    from onnx import GraphProto, ModelProto
+
+Kind: TypeAlias = Literal["layer_norm", "rms_norm", "gelu", "skip_norm", "attention", "rotary"]
+
+FUSIONS: Mapping[Kind, tuple[Callable[[Net], None], ...]] = {
+    "layer_norm": (fuse_layer_norms,),
+    "rms_norm": (fuse_rms_norms,),
+    "gelu": (fuse_gelus,),
+    "rotary": (fuse_rotary,),
+    "attention": (fuse_standard_attention, fuse_attention),
+    "skip_norm": (fuse_skip_norms,),
+}
+"""What looks for each kind, in the order in which they run: later ones build on what earlier ones put in."""
+
+
+class FuseConfig(PassConfig):
+    """What `fuse` is to look for."""
+
+    kinds: tuple[Kind, ...] = tuple(FUSIONS)
+    """Which patterns to fuse, of `layer_norm`, `rms_norm`, `gelu`, `rotary`, `attention` and `skip_norm` (an addition and the
+    normalization after it)."""
+
+
+class Fuse(GraphPass[FuseConfig]):
+    """Finds the patterns of transformers in the graph and puts ONNX Runtime's fused operators in for them.
+
+    What it does:
+        Looks for what exporters write out in small operators, in whichever order and with whichever detours they do (torch's
+        TorchScript and dynamo exporters are known): layer and RMS normalization, an addition before one, the GELU family with
+        its bias, rotary position embedding, and attention with its mask, with earlier keys and values, and with keys that
+        several heads share. What it finds becomes one operator of the runtime's or, where the opset has one, ONNX's own:
+
+        | kind | becomes |
+        |---|---|
+        | `layer_norm` | `LayerNormalization` (opset 17 on) |
+        | `rms_norm` | `RMSNormalization` (opset 23 on) or `SkipSimplifiedLayerNormalization` |
+        | `skip_norm` | `SkipLayerNormalization`, `SkipSimplifiedLayerNormalization` |
+        | `gelu` | `BiasGelu`, `Gelu`, `FastGelu`, `QuickGelu` |
+        | `rotary` | `RotaryEmbedding` |
+        | `attention` | `MultiHeadAttention`, `GroupQueryAttention`, `Attention` |
+
+        It puts an operator in only where it computes the same for every input: constants, axes, types and sizes are checked,
+        sizes by following how the graph computes them, with names in the place of open dimensions. Weights are not read.
+        The notes count what was put in, and what was nearly a pattern and why it is none.
+
+    When to use it:
+        After `simplify`, before quantization and before `float16`, for models that run on ONNX Runtime. Where the inputs'
+        open dimensions have names, equal ones for equal sizes, more can be proven: for a decoder, the past length of all
+        layers. `GroupQueryAttention` takes new tokens after earlier ones for one sequence at a time: it is put in where the
+        batch is known to be 1 (`fix_shapes` before), or where there is no past; otherwise `MultiHeadAttention` with the
+        queries that share a key stacked.
+
+    Limits:
+        Fuses float32 only. Refuses quantized models, and models in which it finds nothing. What a pattern holds inside is
+        left alone where something else takes it too, or a graph inside the model does. Outputs differ in the last digits,
+        because a fused operator sums in another order; scores beyond 1e30 are not thought of. `Conv` with the
+        `BatchNormalization` after it is `simplify`'s work. Operators of `com.microsoft` need ONNX Runtime, and
+        `GroupQueryAttention` here one that knows its attribute `causal` (1.32 does).
+
+    Example:
+        ```yaml
+        passes:
+          - simplify: {}
+          - fuse: {}
+        ```
+    """
+
+    name = "fuse"
+    config = FuseConfig
+    lossless = True
+
+    def unsuitable(self, model: ModelProto, config: FuseConfig, target: Target) -> Sequence[str]:
+        """Refuses quantized models, and those that define an operator of the runtime's themselves."""
+        reasons = []
+        quantized = quantized_operators(model)
+        if quantized:
+            reasons.append(f"the model is quantized already ({', '.join(quantized)}): fuse before quantization")
+        own = [function.name for function in model.functions if function.domain == MICROSOFT]
+        if own:
+            reasons.append(
+                f"the model defines operators of {MICROSOFT} itself ({', '.join(own)}), which the runtime has too"
+            )
+        return reasons
+
+    def rewrite(self, model: ModelProto, source: Artifact, config: FuseConfig, context: PassContext) -> Rewritten:
+        """Fuses in every graph, those inside first.
+
+        Raises:
+            RefusedError: OL301, nothing was found.
+        """
+        unite_imports(model)
+        free_weights(model)
+        lift_constants(model)
+        taken = _read(model)
+        fused, near = _fuse(model, source.model, config.kinds)
+        if not +fused:
+            missed = "".join(f"; {count} times {reason}" for reason, count in sorted(near.items()))
+            claim = f"nothing in the model matches a pattern of {', '.join(config.kinds)}{missed}"
+            raise fail(RefusedError, "OL301", claim, hint="leave the pass out, or put what a reason names before it")
+        _drop_unread(model, taken - _read(model))
+        put_in_order(model)
+        _import_what_is_used(model)
+        return Rewritten(model, {"fused": dict(sorted((+fused).items())), "near": dict(sorted(near.items()))})
+
+
+def _fuse(model: ModelProto, path: Path, kinds: Sequence[Kind]) -> tuple[Counter[str], Counter[str]]:
+    fused: Counter[str] = Counter()
+    near: Counter[str] = Counter()
+    replaceable, version = replaceable_weights(model), opset(model)
+
+    def fuse_in(graph: GraphProto, outer: Net | None) -> None:
+        inside = [inner for node in graph.node for inner in graphs_inside(node)]
+        if inside:
+            around = Net(graph, path, version, replaceable, outer)
+            for inner in inside:
+                fuse_in(inner, around)
+        net = Net(graph, path, version, replaceable, outer)
+        drop_casts(net)
+        for kind in FUSIONS:
+            for find in FUSIONS[kind] if kind in kinds else ():
+                find(net)
+        net.write()
+        fused.update(net.fused)
+        near.update(net.near)
+
+    fuse_in(model.graph, None)
+    return fused, near
+
+
+def _read(model: ModelProto) -> set[str]:
+    read = {name for node in nodes(model) for name in node.input}
+    return read | {output.name for graph in graphs(model) for output in graph.output}
+
+
+def _drop_unread(model: ModelProto, unread: set[str]) -> None:
+    """Takes out the weights that only what is no more has read."""
+    for graph in graphs(model):
+        inputs = {entry.name for entry in graph.input}
+        kept = [tensor for tensor in graph.initializer if tensor.name not in unread - inputs]
+        if len(kept) < len(graph.initializer):
+            replace_all(graph.initializer, kept)
+
+
+def _import_what_is_used(model: ModelProto) -> None:
+    known = {entry.domain for entry in model.opset_import}
+    if MICROSOFT not in known and any(node.domain == MICROSOFT for node in nodes(model)):
+        model.opset_import.add(domain=MICROSOFT, version=1)

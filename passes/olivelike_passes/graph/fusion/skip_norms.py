@@ -1,0 +1,94 @@
+"""An addition, and the normalization of the sum, become one operator: the end of every block of a transformer."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+from olivelike_passes.graph.fusion.build import fused_node
+from olivelike_passes.graph.fusion.net import FLOAT, Net
+from olivelike_passes.graph.fusion.nodes import real, whole
+
+if TYPE_CHECKING:
+    from onnx import NodeProto
+
+EPSILON = 1e-5
+"""What both operators add where they do not say (ONNX, Operators.md)."""
+
+
+class Normalized(Protocol):
+    """What a normalization over the last axis is made of."""
+
+    @property
+    def source(self) -> str:
+        """What is normalized."""
+
+    @property
+    def epsilon(self) -> float:
+        """What is added to the variance."""
+
+    @property
+    def weight(self) -> str:
+        """The vector that the result is multiplied by."""
+
+    @property
+    def bias(self) -> str:
+        """The vector that is added then, or nothing."""
+
+
+class _Operator:
+    """A `LayerNormalization` or `RMSNormalization` of the model."""
+
+    def __init__(self, node: NodeProto) -> None:
+        self.source, self.weight = node.input[0], node.input[1]
+        self.bias = node.input[2] if len(node.input) > 2 else ""
+        self.epsilon = real(node, "epsilon", EPSILON)
+
+
+def fuse_skip_norms(net: Net) -> None:
+    """Puts the runtime's operators in for additions that a normalization follows."""
+    for node in net.nodes("LayerNormalization", "RMSNormalization"):
+        shape = net.shape(node.input[0])
+        last = shape is not None and whole(node, "axis", -1) in (-1, len(shape) - 1)
+        others = [name for name in node.output[1:] if name and not net.is_unused(name)]
+        weight = net.constant(node.input[1])
+        if last and not others and weight is not None and weight.data_type == FLOAT and net.has(node):
+            kind = (
+                "SkipLayerNormalization" if node.op_type == "LayerNormalization" else "SkipSimplifiedLayerNormalization"
+            )
+            as_skip_norm(net, kind, _Operator(node), node)
+
+
+def as_skip_norm(net: Net, kind: str, norm: Normalized, end: NodeProto) -> bool:
+    """Puts a fused operator in for a normalization of a sum, if it is one of two values of the same shape.
+
+    Returns:
+        whether it did.
+    """
+    add = net.maker(norm.source, "Add")
+    if add is None:
+        return False
+    shapes = [net.shape(name) for name in add.input]
+    if shapes[0] is None or shapes[0] != shapes[1] or len(shapes[0]) not in (2, 3):
+        net.near[
+            "an addition before a normalization whose two terms are not known to have one shape of 2 or 3 axes"
+        ] += 1
+        return False
+    terms, bias = _without_bias(net, list(add.input))
+    inputs = [*terms, norm.weight, *([norm.bias] if kind == "SkipLayerNormalization" else []), bias]
+    # Whoever else takes the sum gets it from the fused operator: its fourth output.
+    total = "" if net.is_inner(norm.source) else norm.source
+    node = fused_node(kind, inputs, [end.output[0], "", "", total], end.name, epsilon=norm.epsilon)
+    net.replace([node], kind)
+    return True
+
+
+def _without_bias(net: Net, terms: list[str]) -> tuple[list[str], str]:
+    """Returns the two terms, and apart the vector that one of them is a sum with."""
+    shape = net.shape(terms[0])
+    for place, term in enumerate(terms):
+        add = net.inner(term, "Add") if terms[0] != terms[1] else None
+        for value, vector in () if add is None else (tuple(add.input), tuple(add.input)[::-1]):
+            if net.vector(vector) is not None and net.vector(vector) == net.last(term) and net.shape(value) == shape:
+                terms[place] = value
+                return terms, vector
+    return terms, ""

@@ -1,0 +1,1 @@
+"""The pass `surgery`: named small rewrites of a graph, one function each."""

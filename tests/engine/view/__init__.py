@@ -1,0 +1,1 @@
+"""Tests of `olivelike.engine.view`."""
