@@ -81,6 +81,11 @@ def put_in_order(model: ModelProto) -> None:
             graph.node.extend(replaced)
 
 
+def is_in_order(model: ModelProto) -> bool:
+    """Whether the nodes of every graph stand in an order that they can run in."""
+    return all(_is_in_order(graph.node) for graph in graphs(model))
+
+
 def _is_in_order(nodes: Sequence[NodeProto]) -> bool:
     made_by = makers(nodes)
     return all(made_by.get(name, -1) < place for place, node in enumerate(nodes) for name in reads(node))

@@ -2,23 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from pydantic import AfterValidator, Field
 
 from olivelike.contracts.artifact import Artifact, Manifest
-from olivelike.contracts.carry import deliver, keep
-from olivelike.contracts.passes import Pass, PassConfig, PassContext
+from olivelike.contracts.carry import keep
+from olivelike.contracts.passes import PassConfig, PassContext
 from olivelike.contracts.target import Target
 from olivelike.errors import RefusedError, fail
-from olivelike.onnxfile.external import model_files
-from olivelike.onnxfile.read import opset, read_model, read_structure
+from olivelike.onnxfile.read import opset, read_structure
+from olivelike.onnxfile.walk import nodes
+from olivelike.onnxfile.wiring import is_in_order
+from olivelike_passes.graph.graph_pass import GraphPass, Rewritten
+from olivelike_passes.graph.light import put_back, without_weights
+from olivelike_passes.graph.operators import function_nodes, is_same_operator
 from olivelike_passes.header import restore_header, unite_imports
 from olivelike_passes.weights import free_weights
 
-CONVERTER_LIMIT = 2**31 - 1
+if TYPE_CHECKING:
+    from onnx import ModelProto
+
+DEFAULT = ("", "ai.onnx")
 
 
 def _exists(value: int) -> int:
@@ -37,7 +44,7 @@ class ConvertOpsetConfig(PassConfig):
     """The version of the default operator set (`ai.onnx`) that the model is to import."""
 
 
-class ConvertOpset(Pass[ConvertOpsetConfig]):
+class ConvertOpset(GraphPass[ConvertOpsetConfig]):
     """Converts a model to another version of the ONNX operator set.
 
     What it does:
@@ -48,7 +55,8 @@ class ConvertOpset(Pass[ConvertOpsetConfig]):
         Before a pass that asks for a later opset: per-channel QDQ quantization needs 13, 16-bit activations need 21.
 
     Limits:
-        Up works nearly always, down only where the converter has an adapter. Models above 2 GiB are refused.
+        Up works nearly always, down only where the converter has an adapter. Sparse tensors are refused, and functions of the
+        model's own whose operators have changed: `inline_functions` before it writes them out.
 
     Example:
         ```yaml
@@ -60,38 +68,87 @@ class ConvertOpset(Pass[ConvertOpsetConfig]):
 
     name = "convert_opset"
     config = ConvertOpsetConfig
-    tools = ("onnx",)
     lossless = True
 
-    def refuses(self, source: Artifact, config: ConvertOpsetConfig, target: Target) -> Sequence[str]:
-        """Refuses models without operators of the default domain, and those that the converter cannot hold."""
-        reasons = []
-        if not opset(read_structure(source.model)):
-            reasons.append("the model has no operator of the default domain, so there is nothing to convert")
-        size = sum((source.model.parent / name).stat().st_size for name in model_files(source.model))
-        if size > CONVERTER_LIMIT:
-            reasons.append(f"the model has {size} bytes, and the converter holds at most {CONVERTER_LIMIT}")
-        return reasons
+    def unsuitable(self, model: ModelProto, config: ConvertOpsetConfig, target: Target) -> Sequence[str]:
+        """Refuses models without operators of the default domain, and what the converter does not convert."""
+        if opset(model) == config.target:
+            return []
+        found = []
+        if not opset(model):
+            found.append("the model has no operator of the default domain, so there is nothing to convert")
+        if model.training_info:
+            found.append("the model holds training graphs, which the converter leaves out")
+        return [*found, *_changed_functions(model, config.target)]
 
     def run(self, source: Artifact, out: Path, config: ConvertOpsetConfig, context: PassContext) -> Manifest:
-        """Converts the model.
+        """Converts the model; one that is there already is copied, unless its nodes stand in a wrong order."""
+        model = read_structure(source.model)
+        if opset(model) == config.target and is_in_order(model):
+            return keep(source, out)
+        return super().run(source, out, config, context)
+
+    def rewrite(
+        self, model: ModelProto, source: Artifact, config: ConvertOpsetConfig, context: PassContext
+    ) -> Rewritten:
+        """Converts the structure, in which stand-ins are for large weights: the converter holds a model of 2 GiB at most.
 
         Raises:
             RefusedError: OL301, the converter has no way from the one version to the other for some operator.
         """
         import onnx
 
-        model = read_model(source.model)
         if opset(model) == config.target:
-            return keep(source, out)
-        unite_imports(model)
-        free_weights(model)
-        before = opset(model)
+            return Rewritten(model)
+        light = without_weights(model, source.model)
+        unite_imports(light)
+        free_weights(light)
+        before = opset(light)
         try:
-            converted = onnx.version_converter.convert_version(model, config.target)
-        except (RuntimeError, ValueError) as error:
+            converted = onnx.version_converter.convert_version(light, config.target)
+        except (RuntimeError, ValueError, onnx.version_converter.ConvertError) as error:
             claim = f"there is no way from opset {before} to {config.target}: {' '.join(str(error).split())[-200:]}"
             raise fail(RefusedError, "OL301", claim) from error
-        converted.ir_version = max(model.ir_version, onnx.helper.find_min_ir_version_for(converted.opset_import, True))
-        restore_header(converted, model)
-        return deliver(source, out, converted)
+        converted.ir_version = max(light.ir_version, onnx.helper.find_min_ir_version_for(converted.opset_import, True))
+        _restore(converted, light)
+        put_back(converted, model)
+        return Rewritten(converted)
+
+
+def _changed_functions(model: ModelProto, target: int) -> Iterator[str]:
+    """Yields functions that the converter would not convert, and has to."""
+    for function in model.functions:
+        held = max((entry.version for entry in function.opset_import if entry.domain in DEFAULT), default=target)
+        for node in function_nodes(function):
+            if node.domain in DEFAULT and not is_same_operator(node.op_type, "", held, target):
+                what = f"the function '{function.domain}:{function.name}' has {node.op_type} of version {held}"
+                yield f"{what}, which is another one in {target}: put `inline_functions: {{}}` before it"
+                break
+
+
+def _restore(converted: ModelProto, original: ModelProto) -> None:
+    """Brings back what the converter leaves out: functions, and what is written of graphs, nodes, values and weights."""
+    restore_header(converted, original)
+    for function in original.functions:
+        made = converted.functions.add()
+        made.CopyFrom(function)
+        for entry in made.opset_import:
+            if entry.domain in DEFAULT:
+                entry.version = opset(converted)
+    graph, before = converted.graph, original.graph
+    for pair in (
+        (graph.metadata_props, before.metadata_props),
+        (graph.quantization_annotation, before.quantization_annotation),
+    ):
+        pair[0].extend(pair[1])
+    ends = {entry.name: entry for entry in (*before.input, *before.output)}
+    for entry in (*graph.input, *graph.output):
+        entry.CopyFrom(ends[entry.name])
+    tensors = {tensor.name: tensor for tensor in before.initializer}
+    for tensor in graph.initializer:
+        if tensor.name in tensors:
+            tensor.doc_string = tensors[tensor.name].doc_string
+            tensor.metadata_props.extend(tensors[tensor.name].metadata_props)
+    said = {(node.op_type, *node.output): node.metadata_props for node in nodes(original) if node.metadata_props}
+    for node in nodes(converted):
+        node.metadata_props.extend(said.get((node.op_type, *node.output), ()))

@@ -13,16 +13,15 @@ from olivelike.contracts.target import Target
 from olivelike.errors import RefusedError, fail, nearest
 from olivelike.onnxfile.defects import defects
 from olivelike.onnxfile.walk import nodes
-from olivelike.onnxfile.wiring import graphs_inside
 from olivelike_passes.graph.graph_pass import GraphPass, Rewritten
 from olivelike_passes.graph.light import put_back, without_weights
-from olivelike_passes.graph.operators import is_same_operator
+from olivelike_passes.graph.operators import function_nodes, is_same_operator
 from olivelike_passes.graph.scopes import fresh
 from olivelike_passes.header import replace_all, unite_imports
 from olivelike_passes.naming import name_nodes
 
 if TYPE_CHECKING:
-    from onnx import FunctionProto, ModelProto, NodeProto
+    from onnx import FunctionProto, ModelProto
 
 
 class InlineFunctionsConfig(PassConfig):
@@ -117,7 +116,7 @@ def _imports(holder: ModelProto | FunctionProto) -> dict[str, int]:
 def _differences(function: FunctionProto, versions: Mapping[str, int]) -> Iterator[str]:
     """Yields the first operator of a function that is another one in the version that the model imports."""
     own = _imports(function)
-    for node in _all_nodes(function.node):
+    for node in function_nodes(function):
         domain = "" if node.domain == "ai.onnx" else node.domain
         here, there = own.get(domain, 0), versions.get(domain, own.get(domain, 0))
         if here != there and not is_same_operator(node.op_type, domain, here, there):
@@ -128,7 +127,7 @@ def _differences(function: FunctionProto, versions: Mapping[str, int]) -> Iterat
 
 def _recursion(model: ModelProto) -> Iterator[str]:
     calls = {
-        (function.domain, function.name): {(node.domain, node.op_type) for node in _all_nodes(function.node)}
+        (function.domain, function.name): {(node.domain, node.op_type) for node in function_nodes(function)}
         for function in model.functions
     }
     for start, called_first in calls.items():
@@ -173,7 +172,7 @@ def _complete_imports(model: ModelProto) -> None:
     """Lets functions that are left import what has come into them."""
     versions = _imports(model)
     for function in model.functions:
-        used = {"" if node.domain == "ai.onnx" else node.domain for node in _all_nodes(function.node)}
+        used = {"" if node.domain == "ai.onnx" else node.domain for node in function_nodes(function)}
         for domain in sorted(used - _imports(function).keys()):
             function.opset_import.add(domain=domain, version=versions[domain])
 
@@ -183,10 +182,3 @@ def _drop_imports(domains: Iterable[str], model: ModelProto) -> None:
     used = {node.domain for node in nodes(model)} | {function.domain for function in model.functions} | {"", "ai.onnx"}
     gone = set(domains) - used
     replace_all(model.opset_import, [entry for entry in model.opset_import if entry.domain not in gone])
-
-
-def _all_nodes(some: Iterable[NodeProto]) -> Iterator[NodeProto]:
-    for node in some:
-        yield node
-        for graph in graphs_inside(node):
-            yield from _all_nodes(graph.node)

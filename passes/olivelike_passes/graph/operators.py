@@ -1,11 +1,14 @@
-"""ONNX's operators from version to version: whether one means the same in two of them."""
+"""ONNX's operators from version to version: whether one means the same in two of them; those of a function."""
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from collections.abc import Hashable, Iterable, Iterator
 from typing import TYPE_CHECKING
 
+from olivelike.onnxfile.wiring import graphs_inside
+
 if TYPE_CHECKING:
+    from onnx import FunctionProto, NodeProto
     from onnx.defs import OpSchema
 
 
@@ -28,6 +31,18 @@ def is_same_operator(kind: str, domain: str, written_for: int, read_as: int) -> 
     if before.since_version == after.since_version:
         return True
     return written_for < read_as and _form(before) == _form(after)
+
+
+def function_nodes(function: FunctionProto) -> Iterator[NodeProto]:
+    """Yields the nodes of a function, those in its branches and loops too."""
+    return _with_inner(function.node)
+
+
+def _with_inner(nodes: Iterable[NodeProto]) -> Iterator[NodeProto]:
+    for node in nodes:
+        yield node
+        for graph in graphs_inside(node):
+            yield from _with_inner(graph.node)
 
 
 def _form(schema: OpSchema) -> Hashable:

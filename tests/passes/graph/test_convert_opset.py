@@ -9,17 +9,52 @@ import onnx
 import pytest
 from pydantic import ValidationError
 
+from olivelike.contracts.artifact import Artifact, Manifest
 from olivelike.errors import RefusedError
-from olivelike.onnxfile.read import opset, read_structure
-from olivelike.testing import models
-from olivelike.testing.pass_contract import PassContract, Refusal
+from olivelike.onnxfile import write
+from olivelike.onnxfile.check import validate_graph
+from olivelike.onnxfile.read import opset, read_model, read_structure
+from olivelike.testing import models, odd_models
+from olivelike.testing.building import float_value, model_of, node_of, value_of
+from olivelike.testing.context import run_model
+from olivelike.testing.feeds import feeds_for
+from olivelike.testing.graph_contract import GraphPassContract
+from olivelike.testing.pass_contract import Refusal, gap_between
+from olivelike.testing.run_pass import run_pass
+from olivelike_passes.graph import light
 from olivelike_passes.graph.convert_opset import ConvertOpset, ConvertOpsetConfig
 from tests.passes.running import applied, artifact
 
+NEWEST_THAT_RUNS = 25
+"""The newest operator set of which the runtime has all the operators of these models."""
 
-class TestConvertOpset(PassContract):
+
+def softmax_function(version: int) -> onnx.ModelProto:
+    text = """
+    <ir_version: 8, opset_import: ["" : VERSION, "own" : 1]>
+    g (float[2,3] x) => (float[2,3] y) { y = own.f(x) }
+    <opset_import: ["" : VERSION], domain: "own">
+    f (a) => (b) { b = Softmax(a) }
+    """
+    return onnx.parser.parse_model(text.replace("VERSION", str(version)))
+
+
+def described() -> onnx.ModelProto:
+    """A model with something written at every place that the converter leaves out."""
+    model = models.conv_net(opset=12)
+    graph = model.graph
+    for part in (graph, *graph.node, *graph.input, *graph.initializer):
+        part.metadata_props.add(key="from", value=part.name)
+        part.doc_string = f"about {part.name}"
+    graph.quantization_annotation.add(tensor_name="c1")
+    graph.input[0].type.denotation = "IMAGE"
+    return model
+
+
+class TestConvertOpset(GraphPassContract):
     pass_type = ConvertOpset
     configs = ({"target": 17}, {"target": 21})
+    odd_config: ClassVar = {"target": 21}
     accepted: ClassVar = {
         "old": lambda: models.conv_net(opset=12),
         "older": lambda: models.mlp(opset=9),
@@ -28,9 +63,17 @@ class TestConvertOpset(PassContract):
         "strings": models.string_input,
         "repeated_opset": models.repeated_opset,
         "same": models.mlp,
+        "function": odd_models.function,
+        "loop": odd_models.loop,
     }
     refused: ClassVar = {
         "down without an adapter": Refusal(models.mlp, "no way from opset 17 to 9", {"target": 9}),
+        "sparse": Refusal(odd_models.sparse_weight, "Sparse tensors not supported", {"target": 21}),
+        "changed function": Refusal(
+            lambda: softmax_function(11),
+            "'own:f' has Softmax of version 11, which is another one in 17",
+            {"target": 17},
+        ),
     }
 
 
@@ -60,6 +103,65 @@ def test_converted_operators_take_their_new_form(tmp_path: Path) -> None:
 def test_way_down_that_does_not_exist_is_refused_while_running(tmp_path: Path) -> None:
     with pytest.raises(RefusedError, match=r"OL301.*no way from opset 23 to 21.*Attention"):
         applied(ConvertOpset, models.attention23(), tmp_path, target=21)
+
+
+@pytest.mark.parametrize(
+    ("build", "target"),
+    [
+        *((lambda: models.conv_net(opset=9), target) for target in (10, 11, 13, 18, NEWEST_THAT_RUNS)),
+        *((lambda: models.mlp(opset=7), target) for target in (8, 9, 13, 18, NEWEST_THAT_RUNS)),
+        *((build, target) for build in (models.bert_layer, odd_models.loop) for target in (18, 21, NEWEST_THAT_RUNS)),
+    ],
+)
+def test_every_version_up_gives_the_same_numbers(build: odd_models.Build, target: int, tmp_path: Path) -> None:
+    source = artifact(build(), tmp_path / "again")
+    feeds = feeds_for(source.model)
+    before = run_model(source.model, feeds)
+    after = run_model(applied(ConvertOpset, build(), tmp_path, target=target).model, feeds)
+    assert all(gap_between(values, after[name]) < 1e-6 for name, values in before.items())  # sums in another order
+
+
+def test_operators_in_branches_are_converted_too(tmp_path: Path) -> None:
+    """Softmax of opset 11 flattens what is behind its axis, and that of 13 does not: the same name, other numbers."""
+
+    def branch(name: str) -> onnx.GraphProto:
+        return onnx.helper.make_graph([node_of("Softmax", ["x"], [name])], name, [], [float_value(name, 2, 3, 4)])
+
+    nodes = [node_of("If", ["flag"], ["y"], then_branch=branch("yes"), else_branch=branch("no"))]
+    model = model_of(
+        nodes, [value_of("flag", "BOOL"), float_value("x", 2, 3, 4)], [float_value("y", 2, 3, 4)], opset=11
+    )
+    source = artifact(model, tmp_path / "again")
+    feeds = feeds_for(source.model)
+    after = run_model(applied(ConvertOpset, model, tmp_path, target=17).model, feeds)["y"]
+    assert gap_between(run_model(source.model, feeds)["y"], after) < 1e-6  # exponentials in another order
+
+
+def test_functions_stay_and_import_the_new_version(tmp_path: Path) -> None:
+    model = read_structure(applied(ConvertOpset, odd_models.function(), tmp_path, target=21).model)
+    assert [(function.name, function.opset_import[0].version) for function in model.functions] == [("SquarePlus", 21)]
+
+
+def test_what_is_written_of_the_parts_of_a_model_stays(tmp_path: Path) -> None:
+    before = described()
+    graph = read_structure(applied(ConvertOpset, described(), tmp_path, target=17).model).graph
+    assert [node.metadata_props[0].value for node in graph.node] == [node.name for node in before.graph.node]
+    assert (graph.metadata_props[0].value, graph.doc_string) == ("tiny", "about tiny")
+    assert graph.input[:] == before.graph.input[:]
+    assert next((t.doc_string, t.metadata_props[0].value) for t in graph.initializer) == ("about c1", "c1")
+    assert [note.tensor_name for note in graph.quantization_annotation] == ["c1"]
+
+
+def test_large_weights_come_back_from_beside_the_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(write, "SMALL", 64)
+    path = models.save_external(models.conv_net(opset=12), tmp_path / "source")
+    source = Artifact(path.parent, Manifest("onnx", {"model": path.name}), "0" * 64)
+    monkeypatch.setattr(light, "SMALL", 100)
+    result = run_pass(ConvertOpset, source, {"target": 17}, tmp_path / "run")
+    before, after = read_model(path), read_model(result.model)
+    values = {tensor.name: tensor.raw_data for tensor in before.graph.initializer}
+    assert {tensor.name: tensor.raw_data for tensor in after.graph.initializer if tensor.name in values} == values
+    validate_graph(result.model)
 
 
 def test_an_opset_that_the_installed_onnx_does_not_have_is_no_configuration() -> None:
