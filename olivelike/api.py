@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
 from olivelike.contracts import report as contract
-from olivelike.contracts.artifact import Artifact
+from olivelike.contracts.artifact import PARTS_KIND, Artifact
 from olivelike.contracts.outcome import Measured, Measurement
 from olivelike.contracts.target import Target
 from olivelike.digest import Json, JsonObject
@@ -77,8 +77,12 @@ class Best:
 
     @property
     def path(self) -> Path:
-        """The model's main file: in the bundle where one was written, else in the store."""
-        if self.chosen.path and self.chosen.files:
+        """The model's main file: in the bundle where one was written, else in the store.
+
+        Raises:
+            StepError: OL303, the model lies in several parts.
+        """
+        if self.chosen.path and self.chosen.files and self.artifact.kind != PARTS_KIND:
             return Path(self.chosen.path, self.chosen.files[0])
         return self.artifact.model
 

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from olivelike.bundle.lock import LOCK_NAME
+from olivelike.contracts.artifact import PARTS_KIND, Manifest
 from olivelike.contracts.report import Chosen
 from olivelike.digest import JsonObject
 
@@ -23,7 +24,7 @@ def write_json(path: Path, value: JsonObject) -> None:
     temporary.replace(path)
 
 
-def readme(name: str, files: Sequence[str], why: str, providers: Sequence[str], parts: Sequence[str] = ()) -> str:
+def readme(name: str, files: Sequence[str], why: str, providers: Sequence[str], manifest: Manifest) -> str:
     """Returns the bundle's README: what it is and how to load it.
 
     Args:
@@ -31,11 +32,12 @@ def readme(name: str, files: Sequence[str], why: str, providers: Sequence[str], 
         files: the bundle's files, the main ones first.
         why: why this model was chosen.
         providers: the target's.
-        parts: the files of a model in several parts, in the order in which they run; empty for one that is a whole.
+        manifest: what the model is.
     """
     model = next((file for file in files if file.endswith(".onnx")), files[0] if files else "")
     listed = "\n".join(f"- `{file}`" for file in files)
-    load = _load_parts(parts, providers) if parts else _load(model, providers)
+    in_parts = manifest.kind == PARTS_KIND
+    load = _load_parts(manifest, providers) if in_parts else _load(model, providers, manifest.custom_operators)
     return f"""# {name}
 
 {why}
@@ -50,28 +52,39 @@ Load it:
 """
 
 
-def _load(model: str, providers: Sequence[str]) -> str:
+def _load(model: str, providers: Sequence[str], operators: Sequence[str]) -> str:
+    options, given = _options(operators)
     return f"""```python
 import onnxruntime
 
-session = onnxruntime.InferenceSession("{model}", providers={list(providers)!r})
+{options}session = onnxruntime.InferenceSession("{model}", {given}providers={list(providers)!r})
 print([(i.name, i.type, i.shape) for i in session.get_inputs()])
 ```
 """
 
 
-def _load_parts(parts: Sequence[str], providers: Sequence[str]) -> str:
+def _load_parts(manifest: Manifest, providers: Sequence[str]) -> str:
+    options, given = _options(manifest.custom_operators)
     return f"""```python
 import onnxruntime
 
-values = {{}}  # the model's inputs by name
-for part in {list(parts)!r}:  # each takes what the model is given and what earlier parts made
-    session = onnxruntime.InferenceSession(part, providers={list(providers)!r})
+{options}values = {{}}  # the model's inputs by name
+for part in {list(manifest.parts.values())!r}:  # each takes what the model is given and what earlier parts made
+    session = onnxruntime.InferenceSession(part, {given}providers={list(providers)!r})
     made = [output.name for output in session.get_outputs()]
     feeds = {{entry.name: values[entry.name] for entry in session.get_inputs()}}
     values |= zip(made, session.run(made, feeds))
 ```
 """
+
+
+def _options(operators: Sequence[str]) -> tuple[str, str]:
+    """Returns the lines that register custom operators, and the argument that hands them to a session."""
+    if not operators:
+        return "", ""
+    lines = ["options = onnxruntime.SessionOptions()"]
+    lines += [f'options.register_custom_ops_library("{name}")' for name in operators]
+    return "\n".join(lines) + "\n", "options, "
 
 
 def readme_of_several(name: str, folders: Sequence[tuple[str, Chosen]]) -> str:

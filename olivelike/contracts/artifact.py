@@ -13,6 +13,8 @@ from olivelike.errors import StepError, fail
 
 MANIFEST_NAME = "artifact.json"
 MODEL = "model"
+LIBRARIES = "custom_operators"
+"""The folder inside an artifact that libraries of custom operators lie in."""
 PARTS_KIND = "onnx-parts"
 """The kind of a model that lies in several ONNX files, run one after the other: no one of them is the model."""
 

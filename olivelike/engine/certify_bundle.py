@@ -11,7 +11,7 @@ from typing import cast
 
 from olivelike.bundle.layout import REPORT_NAME
 from olivelike.bundle.lock import LOCK_NAME, Lock, read_lock
-from olivelike.contracts.artifact import Artifact, Manifest
+from olivelike.contracts.artifact import LIBRARIES, PARTS_KIND, Artifact, Manifest
 from olivelike.contracts.certificate import Certainty, Certificate, Finding
 from olivelike.contracts.figures import metrics_json
 from olivelike.contracts.metric import TensorInfo
@@ -243,9 +243,17 @@ def _taken_in(desk: Desk, bundle: Path, lock: Lock) -> Artifact:
         artifact = desk.store.open(lock.output)
         same = all(digest_file(bundle / name) == digest_file(artifact.folder / name) for name in files)
     except (StoreError, OSError):
+        if chosen and chosen[0]["kind"] == PARTS_KIND:
+            claim = f"{bundle} holds a model in several parts, which no metric runs"
+            raise fail(
+                InputError, "OL118", claim, hint="put its parts together with compose, and certify that"
+            ) from None
+        libraries = {name: bundle / name for name in files if name.startswith(f"{LIBRARIES}/")}
         fetched = Local().fetch(str(bundle.absolute()), file=files[0], revision="", folder=Path(), offline=True)
-        kept = {name: path for name, path in fetched.files.items() if name in files}
-        return desk.store.ingest(kept, Manifest(fetched.kind, dict(fetched.parts), fetched.companions))
+        kept = {name: path for name, path in fetched.files.items() if name in files} | libraries
+        operators = tuple(libraries)
+        manifest = Manifest(fetched.kind, dict(fetched.parts), fetched.companions, custom_operators=operators)
+        return desk.store.ingest(kept, manifest)
     if not files or not same:
         claim = f"the model in {bundle} is not the one that its lock describes"
         raise fail(InputError, "OL118", claim, hint="run the workflow again, or compare with `olivelike run --locked`")

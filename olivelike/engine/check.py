@@ -22,6 +22,7 @@ from olivelike.plan.model import INPUT, DataPlan, Plan
 from olivelike.sources.closure import script_files
 from olivelike.sources.data_files import data_files
 from olivelike.sources.dataset import open_dataset
+from olivelike.sources.operator_libraries import operator_libraries
 
 CHEAP = 64 << 20
 """Bytes of files up to which a data entry is opened here; a larger one is opened by the first worker that reads it."""
@@ -36,7 +37,10 @@ def check_inputs(plan: Plan) -> None:
     Raises:
         InputError: everything that is wrong, at once.
     """
-    checks: list[Callable[[], object]] = [partial(check_target, plan)]
+    checks: list[Callable[[], object]] = [
+        partial(check_target, plan),
+        partial(operator_libraries, plan.model.custom_operators, plan.folder),
+    ]
     if plan.output.path:
         checks.append(partial(require_writable, plan.folder / plan.output.path))
     checks += [partial(script_files, plan.folder / name) for metric in plan.metrics for name in metric.scripts]

@@ -68,7 +68,8 @@ class PassDesk:
 
     def _session(self, model: Path) -> Session:
         where = self.target if self.target.present else Target(threads=self.target.threads)
-        return open_session(Artifact(model.parent, Manifest("onnx", {"model": model.name}), ""), where)
+        artifact = Artifact(model.parent, Manifest("onnx", {"model": model.name}), "")
+        return open_session(artifact, where, beside=[self.store.open(self.task.source)])
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from pathlib import Path
 from olivelike.bundle.layout import README_NAME, REPORT_NAME, readme, readme_of_several, write_json
 from olivelike.bundle.lock import LOCK_NAME, Lock, installed_versions
 from olivelike.bundle.place import put_in_place
-from olivelike.contracts.artifact import MANIFEST_NAME, PARTS_KIND, Artifact
+from olivelike.contracts.artifact import MANIFEST_NAME, Artifact
 from olivelike.contracts.report import Chosen, Report, Status
 from olivelike.digest import Json, files_below
 from olivelike.engine.desk import Desk
@@ -111,8 +111,7 @@ def _write_model(desk: Desk, report: Report, choice: Chosen, folder: Path) -> No
     providers = [provider.name for provider in desk.plan.target.providers]
     certificates = [each for each in report.certificates if each.trial == choice.trial]
     why = "\n\n".join([choice.why, *(line for each in certificates for line in each.sentences())])
-    parts = tuple(artifact.manifest.parts.values()) if artifact.kind == PARTS_KIND else ()
-    text = readme(desk.plan.name, choice.files, why, providers, parts)
+    text = readme(desk.plan.name, choice.files, why, providers, artifact.manifest)
     (folder / README_NAME).write_text(text, encoding="utf-8")
 
 

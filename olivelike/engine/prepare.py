@@ -11,7 +11,6 @@ from typing import cast
 from olivelike.contracts.artifact import Artifact, Manifest
 from olivelike.contracts.data import DataSpec
 from olivelike.contracts.metric import TensorInfo
-from olivelike.contracts.ports import Fetched
 from olivelike.digest import Json, JsonObject, digest_json
 from olivelike.engine.check import check_inputs, check_kind, entry_files, fetch
 from olivelike.engine.origins import Origins
@@ -20,6 +19,7 @@ from olivelike.errors import StoreError
 from olivelike.plan.model import DataPlan, Plan
 from olivelike.sources.closure import script_files
 from olivelike.sources.data_files import stored_config
+from olivelike.sources.operator_libraries import operator_libraries
 from olivelike.sources.transform_files import companions, named_files, stored_options
 from olivelike.store.port import Absent, Store
 
@@ -93,6 +93,9 @@ def _source(plan: Plan, store: Store) -> tuple[Artifact, Mapping[str, Json]]:
         "revision": model.revision,
         "folder": str(plan.folder.resolve()),
     }
+    libraries = operator_libraries(model.custom_operators, plan.folder)
+    if libraries:
+        identity["custom_operators"] = [str(path.resolve()) for path in libraries.values()]
     key = f"source/{digest_json(identity)}"
     record = store.lookup(key)
     if not isinstance(record, Absent) and _unchanged(record, plan):
@@ -102,15 +105,17 @@ def _source(plan: Plan, store: Store) -> tuple[Artifact, Mapping[str, Json]]:
         except StoreError:
             store.forget(key)
     fetched = fetch(plan)
-    artifact = store.ingest(fetched.files, Manifest(fetched.kind, dict(fetched.parts), fetched.companions))
-    store.record(key, _source_record(fetched, artifact))
+    files = {**fetched.files, **libraries}
+    manifest = Manifest(fetched.kind, dict(fetched.parts), fetched.companions, custom_operators=tuple(libraries))
+    artifact = store.ingest(files, manifest)
+    store.record(key, _source_record(files, fetched.revision, artifact))
     return artifact, fetched.revision
 
 
-def _source_record(fetched: Fetched, artifact: Artifact) -> JsonObject:
-    folders = {path.parent for path in fetched.files.values()}
-    stamps = {str(path): _stamp(path) for path in (*fetched.files.values(), *folders)}
-    return {"artifact": artifact.digest, "revision": dict(fetched.revision), "stamps": stamps}
+def _source_record(files: Mapping[str, Path], revision: Mapping[str, Json], artifact: Artifact) -> JsonObject:
+    folders = {path.parent for path in files.values()}
+    stamps = {str(path): _stamp(path) for path in (*files.values(), *folders)}
+    return {"artifact": artifact.digest, "revision": dict(revision), "stamps": stamps}
 
 
 def _unchanged(record: JsonObject, plan: Plan) -> bool:

@@ -24,12 +24,13 @@ NO_BASELINE = "none"
 
 @dataclass(frozen=True, slots=True)
 class ModelPlan:
-    """Where the model comes from: a source class and what the user wrote behind its key."""
+    """Where the model comes from: a source class and what the user wrote behind its key, and the operators that it needs."""
 
     source: type[Source]
     value: Json
     file: str
     revision: str
+    custom_operators: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -94,7 +94,7 @@ def _model(workflow: Workflow, registry: Registry, findings: Findings) -> ModelP
                 "OL104",
                 f"unknown key {key!r} in model",
                 ("model", key),
-                nearest(key, [*known, "file", "revision", "task"]),
+                nearest(key, [*known, "custom_operators", "file", "revision", "task"]),
             )
     if len(keys) > 1:
         findings.add(
@@ -107,7 +107,8 @@ def _model(workflow: Workflow, registry: Registry, findings: Findings) -> ModelP
     model = workflow.model
     if model.task and model.task not in TASKS:
         findings.add("OL107", f"no task is called {model.task!r}", ("model", "task"), nearest(model.task, TASKS))
-    return ModelPlan(registry.source_named(keys[0]), own[keys[0]], model.file, model.revision)
+    source = registry.source_named(keys[0])
+    return ModelPlan(source, own[keys[0]], model.file, model.revision, model.custom_operators)
 
 
 def _target(workflow: Workflow, findings: Findings) -> Target:

@@ -72,6 +72,8 @@ class ModelSection(OpenSection):
         file: the file inside a folder or repository; empty where there is no doubt.
         revision: the revision to fetch; empty for the source's newest, which the lock pins.
         task: what the model does, in the words of the Hugging Face Hub; how data are prepared by default follows from it.
+        custom_operators: libraries of custom operators that the model needs to be loaded: paths, or `onnxruntime-extensions` for
+            the library of that package. They travel with every model that is made.
         io: inputs and outputs where the model does not say them; a named dimension is dynamic.
         own: the source key (`path`, `hub`, ...), every other key.
     """
@@ -79,6 +81,7 @@ class ModelSection(OpenSection):
     file: str = ""
     revision: str = ""
     task: Annotated[str, Field(examples=["text-classification"])] = ""
+    custom_operators: Annotated[tuple[Text, ...], Field(examples=["[lib/operators.so]"])] = ()
     load: Annotated[dict[str, JsonValue], NotBuilt] = Field(default={})
     io: Annotated[dict[str, JsonValue], NotBuilt] = Field(default={})
     example_inputs: Annotated[JsonValue, NotBuilt] = ""

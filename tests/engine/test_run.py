@@ -19,7 +19,7 @@ from olivelike.contracts.outcome import Failed
 from olivelike.digest import Json
 from olivelike.engine.events import Event, Noted, TrialEnded
 from olivelike.engine.opened import open_workflow
-from olivelike.errors import InputError
+from olivelike.errors import InputError, StepError
 
 Job = dict[str, Json]
 
@@ -157,6 +157,8 @@ def test_a_model_in_parts_is_never_measured_as_if_its_first_part_were_it(job: Jo
     report = run(job)
     assert set(report.best.metrics) == {"size.bytes"}
     assert "accuracy cannot measure an artifact of the kind onnx-parts" in str(report.to_json())
+    with pytest.raises(StepError, match="no single model"):
+        _ = report.best.path
     bundle = tmp_path / "out"
     assert {"part0.onnx", "part1.onnx"} <= {path.name for path in bundle.iterdir()}
     script = (bundle / "README.md").read_text().partition("```python\n")[2].partition("```")[0]

@@ -65,20 +65,23 @@ class RuntimeSession:
             return (perf_counter_ns() - begin) * 1e-9
 
 
-def open_session(artifact: Artifact, target: Target, *, profile: str = "") -> RuntimeSession:
+def open_session(
+    artifact: Artifact, target: Target, *, profile: str = "", beside: Sequence[Artifact] = ()
+) -> RuntimeSession:
     """Loads the model of an artifact on a target.
 
     Args:
         artifact: of kind `onnx`; its part `model`, or its only part, is loaded.
         target: providers in order, threads and session options.
         profile: where the runtime writes what each node takes, as the beginning of a path; empty for nowhere.
+        beside: artifacts whose custom operators the model needs too, as the one that it is made of.
 
     Raises:
         InputError: OL210, a provider that the runtime does not offer or that does not start; OL105 or OL107, a session
             option that the runtime does not take.
         MeasureError: OL504, the runtime cannot load the model.
     """
-    options = session_options(artifact, target)
+    options = session_options(artifact, target, beside=beside)
     if profile:
         options.enable_profiling = True
         options.profile_file_prefix = profile

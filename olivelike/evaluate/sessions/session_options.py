@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -35,8 +35,13 @@ Options that write files (profiles, optimized models) or change the log are left
 """
 
 
-def session_options(artifact: Artifact, target: Target) -> SessionOptions:
+def session_options(artifact: Artifact, target: Target, *, beside: Sequence[Artifact] = ()) -> SessionOptions:
     """Returns the options that a session of this artifact gets on this target, custom operators registered.
+
+    Args:
+        artifact: what is loaded.
+        target: where.
+        beside: artifacts whose custom operators it needs too.
 
     Raises:
         InputError: OL105, a value that an option does not take; OL107, an unknown option.
@@ -51,8 +56,9 @@ def session_options(artifact: Artifact, target: Target) -> SessionOptions:
             options.add_session_config_entry(name, _text(value))
         else:
             setattr(options, name, _converted(name, value))
-    for library in artifact.manifest.custom_operators:
-        _register(options, artifact.folder, library)
+    for owner in (artifact, *beside):
+        for library in owner.manifest.custom_operators:
+            _register(options, owner.folder, library)
     return options
 
 

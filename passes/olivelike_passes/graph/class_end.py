@@ -30,17 +30,23 @@ def scores_output(model: ModelProto, config: InsertPrePostProcessingConfig) -> V
         return f"the output {value.name!r} is {value.dtype} {list(value.shape)}, no scores of known rank"
     if value.name not in makers(model.graph.node):
         return f"no node makes the output {value.name!r}"
-    classes = value.shape[-1]
+    classes = value.shape[_axis(value)]
     if config.classes.endswith("top_k") and isinstance(classes, int) and classes < config.k:
         return f"the output {value.name!r} has {classes} classes, fewer than `k`, which is {config.k}"
     return value
+
+
+def _axis(scores: Value) -> int:
+    """Returns the axis of the classes: the last one, unless all behind another are of size 1 ([batch, classes, 1, 1])."""
+    longer = [axis for axis, size in enumerate(scores.shape) if size != 1 and axis]
+    return longer[-1] if longer else len(scores.shape) - 1
 
 
 def insert_behind(model: ModelProto, scores: Value, config: InsertPrePostProcessingConfig) -> None:
     """Puts what makes classes of scores behind an output, which keeps its name."""
     import onnx
 
-    name, axis = scores.name, len(scores.shape) - 1
+    name, axis = scores.name, _axis(scores)
     steps = Steps(model, name, name)
     steps.value = inner = steps.fresh("scores")
     for node in model.graph.node:
@@ -54,12 +60,12 @@ def insert_behind(model: ModelProto, scores: Value, config: InsertPrePostProcess
         steps.add("Softmax", axis=axis)
     if config.classes.endswith("top_k"):
         places = _top_k(steps, model, config.k, axis, f"{name}_classes")
-        shape[-1] = config.k
+        shape[axis] = config.k
         classes = onnx.helper.make_tensor_value_info(places, onnx.TensorProto.INT64, shape)
         model.graph.output.insert(list(model.graph.output).index(entry) + 1, classes)
     elif config.classes == "argmax":
         steps.add("ArgMax", axis=axis, keepdims=0)
-        kind, shape = onnx.TensorProto.INT64, shape[:-1]
+        kind, shape = onnx.TensorProto.INT64, [*shape[:axis], *shape[axis + 1 :]]
     _call(steps.nodes, steps.value, name)
     model.graph.node.extend(steps.nodes)
     entry = next(entry for entry in model.graph.output if entry.name == name)

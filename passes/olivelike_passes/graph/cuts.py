@@ -8,6 +8,7 @@ from typing import TypeAlias
 from olivelike.errors import RefusedError, fail
 from olivelike.onnxfile.wiring import leading_to
 from olivelike_passes.graph.chain import Chain
+from olivelike_passes.graph.value_types import UNKNOWN
 
 Groups: TypeAlias = tuple[tuple[int, ...], ...]
 """For each part the places of its nodes, ascending; what a part reads was made by an earlier one or by itself."""
@@ -30,7 +31,8 @@ def into_equal(chain: Chain, parts: int, crossing: Sequence[int]) -> Groups:
         reach = SLACK * count / parts
         low = max(cuts[-1] + 1, round(ideal - reach))
         high = min(count - (parts - number), max(round(ideal + reach), low))
-        cuts.append(min(range(low, high + 1), key=lambda at: (crossing[at], abs(at - ideal))))
+        near, allowed = range(low, high + 1), range(cuts[-1] + 1, count - (parts - number) + 1)
+        cuts.append(_best(near, allowed, crossing, ideal))
     return _between(chain, cuts)
 
 
@@ -51,7 +53,7 @@ def by_bytes(chain: Chain, most: int, crossing: Sequence[int]) -> Groups:
             held |= set(new)
             sizes.append(sizes[-1] + sum(new.values()))
         enough = [start + at for at in range(1, len(sizes)) if sizes[at] >= (1 - SLACK) * sizes[-1]]
-        start = min(enough, key=lambda at: (crossing[at], -at))
+        start = _best(enough, range(start + 1, end + 1), crossing, end)
         cuts.append(start)
     return _between(chain, cuts)
 
@@ -106,6 +108,12 @@ def by_provider(chain: Chain, providers: Mapping[str, str]) -> Groups:
                 del waiting[place]
         groups.append(tuple(group))
     return tuple(groups)
+
+
+def _best(near: Sequence[int], allowed: Sequence[int], crossing: Sequence[int], ideal: float) -> int:
+    """Returns where the fewest bytes cross; farther away than `near` only where every value there is of unknown type."""
+    known = any(crossing[at] < UNKNOWN for at in near)
+    return min(near if known else allowed, key=lambda at: (crossing[at], abs(at - ideal)))
 
 
 def _before(chain: Chain, place: int) -> set[int]:

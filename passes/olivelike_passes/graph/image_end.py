@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from olivelike.contracts.extensions import PACKAGE, is_installed
 from olivelike.errors import nearest
 from olivelike.onnxfile.read import Value, opset, signature_of
 from olivelike.onnxfile.wiring import rename_reads
-from olivelike_passes.extensions import DOMAIN, PACKAGE, is_installed
 from olivelike_passes.graph.processing import Steps, normalize, shrink_and_crop, stretch
 
 if TYPE_CHECKING:
@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
     from olivelike_passes.graph.processing_config import InsertPrePostProcessingConfig
 
+DOMAIN = "com.microsoft.extensions"
+"""The domain of onnxruntime-extensions' operators on images."""
 FLOATS = ("float32", "float16", "float64")
 COLOURS = (3, 1, 4)
 CHANNELS, LAST = 1, 3

@@ -8,10 +8,10 @@ from pathlib import Path
 from shutil import copyfile
 from typing import TYPE_CHECKING, ClassVar
 
-from olivelike.contracts.artifact import Artifact, Manifest
+from olivelike.contracts.artifact import LIBRARIES, Artifact, Manifest
+from olivelike.contracts.extensions import PACKAGE, extensions_library
 from olivelike.contracts.passes import PassContext
 from olivelike.contracts.target import Target
-from olivelike_passes.extensions import PACKAGE, library
 from olivelike_passes.graph.class_end import insert_behind, scores_output
 from olivelike_passes.graph.graph_pass import GraphPass, Rewritten
 from olivelike_passes.graph.image_end import image_input, insert_in_front, unfit_image
@@ -19,8 +19,6 @@ from olivelike_passes.graph.processing_config import InsertPrePostProcessingConf
 
 if TYPE_CHECKING:
     from onnx import ModelProto
-
-LIBRARIES = "custom_operators"
 
 
 class InsertPrePostProcessing(GraphPass[InsertPrePostProcessingConfig]):
@@ -75,7 +73,7 @@ class InsertPrePostProcessing(GraphPass[InsertPrePostProcessingConfig]):
         manifest = super().run(source, out, config, context)
         if config.take != "file":
             return manifest
-        file = library()
+        file = extensions_library()
         name = f"{LIBRARIES}/{file.name}"
         if name not in manifest.custom_operators:
             (out / LIBRARIES).mkdir(exist_ok=True)

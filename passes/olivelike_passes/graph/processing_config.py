@@ -39,9 +39,9 @@ class InsertPrePostProcessingConfig(PassConfig):
     reverse_channels: bool = False
     """Whether the model takes blue first. `mean` and `std` are in the model's order."""
     classes: Literal["scores", "softmax", "argmax", "top_k", "softmax_top_k"] = "scores"
-    """What becomes of a classifier's scores, along their last axis. `softmax`: probabilities. `argmax`: the best class's number,
-    int64. `top_k`: the `k` best scores, and the numbers of their classes as a second output, called `NAME_classes`.
-    `softmax_top_k`: the same of probabilities. `scores`: they stay."""
+    """What becomes of a classifier's scores, along their last axis that is not of size 1. `softmax`: probabilities. `argmax`:
+    the best class's number, int64. `top_k`: the `k` best scores, and the numbers of their classes as a second output, called
+    `NAME_classes`. `softmax_top_k`: the same of probabilities. `scores`: they stay."""
     output: str = ""
     """The output that holds the scores. Empty: the only output."""
     k: int = Field(default=5, ge=1)

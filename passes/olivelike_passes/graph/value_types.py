@@ -16,6 +16,7 @@ from olivelike_passes.runtime import open_session, quiet
 if TYPE_CHECKING:
     from onnx import ModelProto, TensorProto, ValueInfoProto
 
+UNKNOWN = 1 << 40
 SMALL = 1024
 """Elements up to which a weight is read: shapes to reshape to, axes, sizes."""
 
@@ -55,16 +56,19 @@ class ValueTypes:
         while name not in self._known and self._stages:
             self._stages.pop(0)()
         if name not in self._known:
-            claim = f"the type of the value {name!r} is declared nowhere and cannot be inferred"
+            claim = f"the type or the rank of the value {name!r} is declared nowhere and cannot be inferred"
             raise fail(RefusedError, "OL301", claim, hint="choose another value to cut at")
         return self._known[name]
 
     def bytes_of(self, name: str, dynamic: int = 1) -> int:
-        """Returns the bytes of a value, every dynamic dimension taken as `dynamic`; 0 where its shape is not known."""
+        """Returns the bytes of a value, every dynamic dimension taken as `dynamic`.
+
+        0 for what is no tensor, `UNKNOWN` where the type is not known, so that no cut is made there if it can be helped.
+        """
         try:
             kind = self.of(name).type
         except RefusedError:
-            return 0
+            return UNKNOWN
         if not kind.tensor_type.elem_type or not kind.tensor_type.HasField("shape"):
             return 0
         dims = [dim.dim_value if dim.HasField("dim_value") else dynamic for dim in kind.tensor_type.shape.dim]
@@ -95,7 +99,8 @@ class ValueTypes:
         names = _dim_names(self._model)
         for argument in session.get_outputs():
             entry = _read(argument.name, argument.type, argument.shape, names)
-            if entry.type.tensor_type.elem_type:
+            # An empty shape is a scalar's, and also what the runtime says of a tensor whose rank it does not know.
+            if entry.type.tensor_type.elem_type and entry.type.tensor_type.shape.dim:
                 self._known[argument.name] = entry
 
 

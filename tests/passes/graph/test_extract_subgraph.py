@@ -69,7 +69,9 @@ class TestExtractSubgraph(GraphPassContract):
             odd_models.shared_between_branches, "the outputs also need 'x'", {"inputs": ["flag"], "outputs": ["y"]}
         ),
         "an idle input": Refusal(models.mlp, "reads the input 'r'", {"inputs": ["x", "r"], "outputs": ["h"]}),
-        "nobody knows the type": Refusal(unknown, "the type of the value 'h' is declared nowhere", {"outputs": ["h"]}),
+        "nobody knows the type": Refusal(
+            unknown, "the type or the rank of the value 'h' is declared nowhere", {"outputs": ["h"]}
+        ),
         "nothing reads it": Refusal(odd_models.unused_outputs, "no output", {"nodes": ["Cast_nowhere"]}),
     }
 

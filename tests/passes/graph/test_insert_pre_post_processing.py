@@ -11,6 +11,7 @@ import onnx
 import pytest
 from pydantic import ValidationError
 
+from olivelike.contracts.extensions import is_installed
 from olivelike.contracts.target import Target
 from olivelike.digest import Json
 from olivelike.evaluate.sessions.session import open_session
@@ -20,7 +21,6 @@ from olivelike.testing.building import float_value, model_of, node_of, value_of
 from olivelike.testing.context import run_model
 from olivelike.testing.graph_contract import GraphPassContract
 from olivelike.testing.pass_contract import Refusal
-from olivelike_passes.extensions import is_installed
 from olivelike_passes.graph.insert_pre_post_processing import InsertPrePostProcessing
 from olivelike_passes.graph.processing_config import InsertPrePostProcessingConfig
 from tests.passes.running import applied, artifact
@@ -193,6 +193,17 @@ def test_scores_become_probabilities_and_the_best_classes(opset: int, tmp_path: 
         assert "top_k" not in classes or (got["y_classes"] == best).all()
         shape = signature(made.model).outputs[0].shape
         assert shape == ((2, "n") if classes == "argmax" else (2, "n", expected.shape[-1]))
+
+
+@pytest.mark.parametrize("opset", [9, 18])
+def test_classes_may_stand_before_axes_of_size_1(opset: int, tmp_path: Path) -> None:
+    values = np.random.default_rng(0).standard_normal((2, 10, 1, 1)).astype(np.float32)
+    made = applied(InsertPrePostProcessing, scores(2, 10, 1, 1, opset=opset), tmp_path, classes="softmax_top_k", k=3)
+    got = run_model(made.model, {"x": values})
+    likely = softmax(values.reshape(2, 10).astype(np.float64))
+    best = np.argsort(-likely, axis=1)[:, :3]
+    assert (got["y_classes"].reshape(2, 3) == best).all()
+    np.testing.assert_allclose(got["y"].reshape(2, 3), np.take_along_axis(likely, best, 1), rtol=1e-5)
 
 
 def test_other_outputs_stay_where_they_are(tmp_path: Path) -> None:
