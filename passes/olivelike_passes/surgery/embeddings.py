@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from olivelike_passes.surgery.nbits import PACKED, float_rows
 from olivelike_passes.surgery.opened import MICROSOFT, Opened
 from olivelike_passes.surgery.rewrite import Absent, Found, NoParameters, Rewrite
 from olivelike_passes.surgery.scope import OWN, Scope, attribute_of
@@ -16,9 +17,11 @@ if TYPE_CHECKING:
 
 BIAS_IS_OPTIONAL = 11
 """From this opset on `Gemm` needs no third input, and `Slice` takes its ends as inputs."""
-HEAD_INPUTS = ("A", "B", "scales", "zero_points", "g_idx", "bias")
-"""The inputs of `MatMulNBits`, and those of `GatherBlockQuantized` are (data, indices, scales, zero_points)
-(ONNX Runtime, ContribOperators.md)."""
+SAMPLE = 256
+"""So many rows are compared before a layer is given other weights."""
+ALIKE = 0.8
+"""The cosine below which weights are not the embeddings: rounding to 2 bits leaves some 0.85, to 4 bits 0.99; weights that
+have nothing to do with each other give 0."""
 
 
 def tie_embeddings(opened: Opened, _: NoParameters) -> Found:
@@ -158,8 +161,9 @@ def share_embedding_lm_head(opened: Opened, _: NoParameters) -> Found:
 
     Pattern: `GatherBlockQuantized` (`com.microsoft`) of 8 bits along axis 0 of a constant table [V, H] with zero points, as
     `quantize_embedding_int8` makes it; and the `MatMulNBits` with N = V and K = H, of any number of bits (the one called
-    `lm_head` where there are several). Result: `MatMulNBits` of 8 bits that reads the table through a `Reshape`, its scales
-    and its zero points; the old weights are gone. Numbers differ: the last layer's weights are now the embeddings.
+    `lm_head` where there are several), whose weights are the embeddings but for rounding. Result: `MatMulNBits` of 8 bits
+    that reads the table through a `Reshape`, its scales and its zero points; the old weights are gone. Numbers differ as the
+    last layer's weights are now rounded otherwise. Refuses a model that does not tie them: it would give nonsense.
     """
     scope = opened.main
     tables = [table for node in scope.nodes for table in _tables_of_bytes(scope, node)]
@@ -173,6 +177,10 @@ def share_embedding_lm_head(opened: Opened, _: NoParameters) -> Found:
             f"found {len(named)} MatMulNBits with N = {table.rows} and K = {table.width} besides the table's own"
         )
     head = named[0]
+    likeness = _likeness(opened, head, table)
+    if likeness < ALIKE:
+        claim = f"the weights of {head.name!r} are not the embeddings (cosine {likeness:.2f} on {SAMPLE} rows)"
+        raise opened.refuse(f"step share_embedding_lm_head: {claim}", "this model does not tie them: take the step out")
     kinds = [scope.constant(name) for name in (head.input[2], table.scales)]
     if any(each is None for each in kinds) or len({each.data_type for each in kinds if each is not None}) != 1:
         return Absent(f"the scales of {head.name!r} and of the table are not of one type")
@@ -195,6 +203,31 @@ def _tables_of_bytes(scope: Scope, node: NodeProto) -> Iterator[_Table]:
     if attribute_of(node, "quantize_axis", 1) in (1, -1):
         block = int(str(attribute_of(node, "block_size", 128)))
         yield _Table(node.input[0], node.input[2], node.input[3], int(data.dims[0]), int(data.dims[1]), block)
+
+
+def _likeness(opened: Opened, head: NodeProto, table: _Table) -> float:
+    """Returns the cosine between the last layer's weights and the table, on some rows; 0 where they cannot be read."""
+    import numpy as np
+
+    bits = int(str(attribute_of(head, "bits", 4)))
+    held = [opened.main.constant(name) if name else None for name in head.input[1:4]]
+    parts = [None if each is None else opened.values(each) for each in held]
+    if (
+        bits not in PACKED
+        or parts[0] is None
+        or parts[1] is None
+        or (len(head.input) > 3 and head.input[3] and held[2] is None)
+    ):
+        return 0.0
+    rows = np.unique(np.linspace(0, table.rows - 1, SAMPLE).astype(np.int64))
+    ours = float_rows(parts[0], parts[1], parts[2] if len(parts) > 2 else None, rows, bits)[:, : table.width]
+    data, *others = (opened.main.constant(name) for name in (table.data, table.scales, table.zero_points))
+    scales, points = (opened.values(each) for each in others if each is not None)
+    assert data is not None, "looked at before"
+    blocks = opened.values(data).reshape(table.rows, -1, table.block)
+    theirs = float_rows(blocks, scales, points, rows, 8)
+    lengths = float(np.linalg.norm(ours) * np.linalg.norm(theirs))
+    return float((ours * theirs).sum()) / lengths if lengths else 0.0
 
 
 def _is_head(node: NodeProto, table: _Table) -> bool:
