@@ -37,6 +37,10 @@ def tie_embeddings(opened: Opened, _: NoParameters) -> Found:
     scope = opened.main
     tables = {node.input[0]: tensor for node, tensor in _tables(scope)}
     blocks = [node for node in scope.nodes if node.op_type == "GatherBlockQuantized" and node.domain == MICROSOFT]
+    if any(
+        _is_made_of_weight(scope, node) for node in scope.nodes if node.op_type in ("Gather", "GatherBlockQuantized")
+    ):
+        return Absent("the table is made of another weight already")
     if not tables and not blocks:
         return Absent("found no Gather or GatherBlockQuantized of a constant table")
     close: list[str] = []
@@ -62,6 +66,13 @@ def _tables(scope: Scope) -> Iterator[tuple[NodeProto, TensorProto]]:
         tensor = scope.constant(node.input[0])
         if tensor is not None and len(tensor.dims) == 2:
             yield node, tensor
+
+
+def _is_made_of_weight(scope: Scope, node: NodeProto) -> bool:
+    """Whether a table is the last layer's weight in another form, as exporters write tied embeddings."""
+    maker = scope.maker(node.input[0], "Transpose", "Reshape")
+    tensor = scope.constant(maker.input[0]) if maker is not None else None
+    return tensor is not None and len(tensor.dims) > 1
 
 
 def _tie(opened: Opened, head: NodeProto, tables: dict[str, TensorProto], close: list[str]) -> bool:

@@ -63,6 +63,15 @@ def test_weights_that_differ_in_one_bit_are_not_tied(tmp_path: Path) -> None:
         operated(language_model(head=head), tmp_path, "tie_embeddings")
 
 
+def test_a_table_that_is_the_last_layers_weight_turned_is_tied_already(tmp_path: Path) -> None:
+    model = language_model()
+    model.graph.node.insert(0, node_of("Transpose", ["head"], ["turned"], perm=[1, 0]))
+    model.graph.node[1].input[0] = "turned"
+    del model.graph.initializer[0]
+    with pytest.raises(RefusedError, match="the table is made of another weight already"):
+        operated(model, tmp_path, "tie_embeddings")
+
+
 def test_tying_says_what_is_missing(tmp_path: Path) -> None:
     tied = read_structure(operated(language_model(), tmp_path / "first", "tie_embeddings").model)
     with pytest.raises(RefusedError, match="step tie_embeddings: the last layer reads the table already"):
