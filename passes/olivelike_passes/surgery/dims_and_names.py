@@ -88,7 +88,8 @@ def rename_inputs(opened: Opened, parameters: InputNames) -> Found:
     for old, new in wanted.items():
         if old not in entries:
             raise opened.refuse(f"step rename_inputs: there is no input {old!r}", f"inputs: {', '.join(entries)}")
-        if new in opened.names - wanted.keys() or list(wanted.values()).count(new) > 1:
+        taken = new in opened.names - wanted.keys() or opened.main.is_hidden(new)
+        if taken or list(wanted.values()).count(new) > 1:
             raise opened.refuse(f"step rename_inputs: {old!r} cannot be called {new!r}: another value is")
     for node in graph.node:
         rename_reads(node, wanted)

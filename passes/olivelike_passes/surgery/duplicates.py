@@ -78,7 +78,7 @@ def remove_memcpy(opened: Opened, _: NoParameters) -> Found:
 
     Pattern: `MemcpyToHost` and `MemcpyFromHost` of one input. Result: what read the copy reads the value; an output that was
     a copy keeps its name: what made the value makes it under this name, or an `Identity` does where the value is an input,
-    a weight, another output or of the graph around. No number changes.
+    a weight, another output or of the graph around, or a branch has another value of its name. No number changes.
     """
     count = 0
     for scope in opened.scopes:
@@ -91,6 +91,8 @@ def remove_memcpy(opened: Opened, _: NoParameters) -> Found:
                 source = copies[source].input[0]
             if output in scope.outputs:
                 _make_output(opened, scope, node, source, renamed)
+            elif scope.is_hidden(source):
+                _keep_as_identity(opened, scope, node, source)
             else:
                 scope.drop(node)
                 scope.redirect(output, source)
@@ -101,13 +103,18 @@ def remove_memcpy(opened: Opened, _: NoParameters) -> Found:
 def _make_output(opened: Opened, scope: Scope, copy: NodeProto, source: str, renamed: dict[str, str]) -> None:
     output = copy.output[0]
     maker = scope.makers.get(source)
-    if maker is None or source in renamed or source in scope.outputs:
-        scope.put(copy, opened.node("Identity", [source], [output], f"{copy.name or output}_Identity"))
+    if maker is None or source in renamed or source in scope.outputs or scope.is_hidden(output):
+        _keep_as_identity(opened, scope, copy, source)
         return
     scope.drop(copy)
     maker.output[list(maker.output).index(source)] = output
     scope.redirect(source, output)
     renamed[source] = output
+
+
+def _keep_as_identity(opened: Opened, scope: Scope, copy: NodeProto, source: str) -> None:
+    output = copy.output[0]
+    scope.put(copy, opened.node("Identity", [source], [output], f"{copy.name or output}_Identity"))
 
 
 REWRITES = (

@@ -1,9 +1,8 @@
-"""Rewrites that let the last layer of a language model read the table of embeddings, so that it is stored once."""
+"""A rewrite that lets the last layer of a language model read the table of embeddings where it repeats it."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from olivelike_passes.surgery.opened import MICROSOFT, Opened
@@ -16,9 +15,6 @@ if TYPE_CHECKING:
 
 BIAS_IS_OPTIONAL = 11
 """From this opset on `Gemm` needs no third input, and `Slice` takes its ends as inputs."""
-HEAD_INPUTS = ("A", "B", "scales", "zero_points", "g_idx", "bias")
-"""The inputs of `MatMulNBits`, and those of `GatherBlockQuantized` are (data, indices, scales, zero_points)
-(ONNX Runtime, ContribOperators.md)."""
 
 
 def tie_embeddings(opened: Opened, _: NoParameters) -> Found:
@@ -34,8 +30,6 @@ def tie_embeddings(opened: Opened, _: NoParameters) -> Found:
     scope = opened.main
     tables = {node.input[0]: tensor for node, tensor in _tables(scope)}
     blocks = [node for node in scope.nodes if node.op_type == "GatherBlockQuantized" and node.domain == MICROSOFT]
-    if not tables and not blocks:
-        return Absent("found no Gather or GatherBlockQuantized of a constant table")
     close: list[str] = []
     count = 0
     for node in scope.nodes:
@@ -43,13 +37,21 @@ def tie_embeddings(opened: Opened, _: NoParameters) -> Found:
             count += _tie(opened, node, tables, close)
         elif node.op_type == "MatMulNBits" and node.domain == MICROSOFT:
             count += any(_tie_quantized(opened, block, node, close) for block in blocks)
-    if count:
-        return count
+    return count or Absent(_why_none(scope, tables, blocks, close))
+
+
+def _why_none(scope: Scope, tables: Mapping[str, TensorProto], blocks: Sequence[NodeProto], close: list[str]) -> str:
+    """Says what there is in place of a table and a layer that repeats it."""
+    gathers = [node for node in scope.nodes if node.op_type in ("Gather", "GatherBlockQuantized")]
+    if any(_is_made_of_weight(scope, node) for node in gathers):
+        return "the table is made of another weight already"
+    if not tables and not blocks:
+        return "found no Gather or GatherBlockQuantized of a constant table"
     if any(node.op_type in ("Transpose", "Gemm") and set(node.input) & tables.keys() for node in scope.nodes):
-        return Absent("the last layer reads the table already")
+        return "the last layer reads the table already"
     if close:
-        return Absent(f"the weight of {close[0]!r} has the size of the table, but not its values")
-    return Absent("found no MatMul by a constant of the size of the table transposed, and no MatMulNBits of its size")
+        return f"the weight of {close[0]!r} has the size of the table, but not its values"
+    return "found no MatMul by a constant of the size of the table transposed, and no MatMulNBits of its size"
 
 
 def _tables(scope: Scope) -> Iterator[tuple[NodeProto, TensorProto]]:
@@ -59,6 +61,13 @@ def _tables(scope: Scope) -> Iterator[tuple[NodeProto, TensorProto]]:
         tensor = scope.constant(node.input[0])
         if tensor is not None and len(tensor.dims) == 2:
             yield node, tensor
+
+
+def _is_made_of_weight(scope: Scope, node: NodeProto) -> bool:
+    """Whether a table is the last layer's weight in another form, as exporters write tied embeddings."""
+    maker = scope.maker(node.input[0], "Transpose", "Reshape")
+    tensor = scope.constant(maker.input[0]) if maker is not None else None
+    return tensor is not None and len(tensor.dims) > 1
 
 
 def _tie(opened: Opened, head: NodeProto, tables: dict[str, TensorProto], close: list[str]) -> bool:
@@ -119,13 +128,13 @@ def _tie_quantized(opened: Opened, block: NodeProto, head: NodeProto, close: lis
             return False
     weight = tensors[0][1]
     assert weight is not None, "looked at before"
-    new = [head.input[0], _reshaped(opened, head, parts[0], list(map(int, weight.dims)))]
+    new = [head.input[0], reshaped_table(opened, head, parts[0], list(map(int, weight.dims)))]
     new += [ours if ours and theirs else theirs for ours, theirs in pairs[1:]]
-    _put_head(opened, head, [*new, *head.input[len(new) :]])
+    put_head(opened, head, [*new, *head.input[len(new) :]])
     return True
 
 
-def _reshaped(opened: Opened, head: NodeProto, table: str, shape: list[int]) -> str:
+def reshaped_table(opened: Opened, head: NodeProto, table: str, shape: list[int]) -> str:
     """Returns the table in the shape in which `MatMulNBits` takes it: [rows, blocks of a row, bytes of a block]."""
     base = head.name or head.output[0]
     weight = opened.fresh(f"{base}_table")
@@ -134,82 +143,12 @@ def _reshaped(opened: Opened, head: NodeProto, table: str, shape: list[int]) -> 
     return weight
 
 
-def _put_head(opened: Opened, head: NodeProto, inputs: list[str], **changed: int) -> None:
+def put_head(opened: Opened, head: NodeProto, inputs: list[str], **changed: int) -> None:
+    """Puts a `MatMulNBits` in the place of one, with other inputs and some other attributes."""
     kept = {each.name: attribute_of(head, each.name, 0) for each in head.attribute}
     attributes = {**kept, **changed}
     name = head.name or head.output[0]
     opened.main.put(head, opened.node("MatMulNBits", inputs, list(head.output), name, MICROSOFT, **attributes))
 
 
-@dataclass(frozen=True, slots=True)
-class _Table:
-    """A table of 8-bit embeddings: the names of its parts, and its sizes."""
-
-    data: str
-    scales: str
-    zero_points: str
-    rows: int
-    width: int
-    block: int
-
-
-def share_embedding_lm_head(opened: Opened, _: NoParameters) -> Found:
-    """Lets the last layer of a quantized language model compute with the 8-bit table of embeddings.
-
-    Pattern: `GatherBlockQuantized` (`com.microsoft`) of 8 bits along axis 0 of a constant table [V, H] with zero points, as
-    `quantize_embedding_int8` makes it; and the `MatMulNBits` with N = V and K = H, of any number of bits (the one called
-    `lm_head` where there are several). Result: `MatMulNBits` of 8 bits that reads the table through a `Reshape`, its scales
-    and its zero points; the old weights are gone. Numbers differ: the last layer's weights are now the embeddings.
-    """
-    scope = opened.main
-    tables = [table for node in scope.nodes for table in _tables_of_bytes(scope, node)]
-    if not tables:
-        return Absent("found no GatherBlockQuantized of 8 bits with a constant table, scales and zero points")
-    table = tables[0]
-    heads = [node for node in scope.nodes if _is_head(node, table)]
-    named = [node for node in heads if "lm_head" in node.name] or heads
-    if len(named) != 1:
-        return Absent(
-            f"found {len(named)} MatMulNBits with N = {table.rows} and K = {table.width} besides the table's own"
-        )
-    head = named[0]
-    kinds = [scope.constant(name) for name in (head.input[2], table.scales)]
-    if any(each is None for each in kinds) or len({each.data_type for each in kinds if each is not None}) != 1:
-        return Absent(f"the scales of {head.name!r} and of the table are not of one type")
-    bias = [head.input[5]] if len(head.input) > 5 and head.input[5] else []
-    weight = _reshaped(opened, head, table.data, [table.rows, table.width // table.block, table.block])
-    inputs = [head.input[0], weight, table.scales, table.zero_points, *([""] if bias else []), *bias]
-    _put_head(opened, head, inputs, bits=8, block_size=table.block)
-    return 1
-
-
-def _tables_of_bytes(scope: Scope, node: NodeProto) -> Iterator[_Table]:
-    if node.op_type != "GatherBlockQuantized" or node.domain != MICROSOFT or len(node.input) < 4:
-        return
-    if attribute_of(node, "bits", 4) != 8 or attribute_of(node, "gather_axis", 0) != 0:
-        return
-    data = scope.constant(node.input[0])
-    parts = [scope.constant(name) for name in node.input[2:4]]
-    if data is None or len(data.dims) != 2 or any(part is None for part in parts):
-        return
-    if attribute_of(node, "quantize_axis", 1) in (1, -1):
-        block = int(str(attribute_of(node, "block_size", 128)))
-        yield _Table(node.input[0], node.input[2], node.input[3], int(data.dims[0]), int(data.dims[1]), block)
-
-
-def _is_head(node: NodeProto, table: _Table) -> bool:
-    if node.op_type != "MatMulNBits" or node.domain != MICROSOFT or table.scales in node.input:
-        return False
-    has_order = len(node.input) > 4 and bool(node.input[4])
-    return not has_order and attribute_of(node, "N", 0) == table.rows and attribute_of(node, "K", 0) == table.width
-
-
-REWRITES = (
-    Rewrite("tie_embeddings", "TieWordEmbeddings", tie_embeddings, "embeddings that the last layer repeats"),
-    Rewrite(
-        "share_embedding_lm_head",
-        "ShareEmbeddingLmHead",
-        share_embedding_lm_head,
-        "last layer of the size of the table",
-    ),
-)
+REWRITES = (Rewrite("tie_embeddings", "TieWordEmbeddings", tie_embeddings, "embeddings that the last layer repeats"),)

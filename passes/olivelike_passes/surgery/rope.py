@@ -48,7 +48,8 @@ def remove_rope_multi_cache(opened: Opened, parameters: RopeCache) -> Found:
     `GroupQueryAttention` or `RotaryEmbedding` and nothing else (onnxruntime-genai's builder writes `LongRoPE` so). Result:
     initializers `cos_cache_single` and `sin_cache_single` in their place; the `If` and what decided it are gone. The smaller
     cache is the one with fewer rows, or, where both have the same, the one named so. Numbers are equal for sequences for
-    which the model would have chosen this cache, and differ for others.
+    which the model would have chosen this cache, and differ for others; the runtime fails on sequences that are longer than
+    the cache that stayed.
     """
     scope = opened.main
     chosen: dict[str, _Choice] = {}

@@ -81,6 +81,10 @@ class Scope:
             for inner in graphs_inside(node):
                 yield from _takers_inside(inner, name)
 
+    def is_hidden(self, name: str) -> bool:
+        """Whether a graph inside this one has a value of its own under a name, so that it could not read this graph's."""
+        return any(name in _own_names(inner) for node in self.nodes for inner in _graphs_below(node))
+
     def is_read(self, name: str) -> bool:
         """Whether a node reads a value, or an output is it."""
         return name in self.outputs or bool(self.readers(name))
@@ -178,14 +182,25 @@ def attribute_of(node: NodeProto, name: str, default: object) -> object:
 
 
 def _takers_inside(graph: GraphProto, name: str) -> Iterator[NodeProto]:
-    made = {output for node in graph.node for output in node.output}
-    if name in made | {entry.name for entry in graph.input} | {tensor.name for tensor in graph.initializer}:
+    if name in _own_names(graph):
         return
     for node in graph.node:
         if name in node.input:
             yield node
         for inner in graphs_inside(node):
             yield from _takers_inside(inner, name)
+
+
+def _own_names(graph: GraphProto) -> set[str]:
+    made = {output for node in graph.node for output in node.output}
+    return made | {entry.name for entry in graph.input} | {tensor.name for tensor in graph.initializer}
+
+
+def _graphs_below(node: NodeProto) -> Iterator[GraphProto]:
+    for inner in graphs_inside(node):
+        yield inner
+        for each in inner.node:
+            yield from _graphs_below(each)
 
 
 def _held_by(node: NodeProto) -> TensorProto | None:

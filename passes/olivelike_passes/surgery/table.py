@@ -9,6 +9,7 @@ from olivelike_passes.surgery import (
     duplicates,
     embeddings,
     gemm,
+    lm_head,
     norms,
     packed_attention,
     quantized,
@@ -18,6 +19,7 @@ from olivelike_passes.surgery.rewrite import Rewrite
 
 _ALL = (
     *embeddings.REWRITES,
+    *lm_head.REWRITES,
     *gemm.REWRITES,
     *rope.REWRITES,
     *attention.REWRITES,

@@ -95,6 +95,24 @@ def test_copies_go_and_outputs_keep_their_names(tmp_path: Path) -> None:
         np.testing.assert_array_equal(got[name], values)
 
 
+def test_a_copy_stays_where_a_branch_has_another_value_of_the_name(tmp_path: Path) -> None:
+    def branch(name: str, kind: str) -> onnx.GraphProto:
+        nodes = [node_of(kind, ["there"], ["a"]), node_of("Add", ["a", "there"], [f"{name}_y"])]
+        return onnx.helper.make_graph(nodes, name, [], [float_value(f"{name}_y", 4)])
+
+    nodes = [
+        node_of("Exp", ["x"], ["a"]),
+        node_of("MemcpyToHost", ["a"], ["there"]),
+        node_of("If", ["flag"], ["y"], then_branch=branch("yes", "Neg"), else_branch=branch("no", "Exp")),
+    ]
+    flag = onnx.helper.make_tensor_value_info("flag", onnx.TensorProto.BOOL, [])
+    model = model_of(nodes, [flag, float_value("x", 4)], [float_value("y", 4)])
+    result = operated(model, tmp_path, "remove_memcpy")
+    assert listed(result) == ["Exp", "Identity", "If"]
+    branches = [attribute.g for attribute in read_structure(result.model).graph.node[-1].attribute]
+    assert [list(each.node[0].input) for each in branches] == [["there"], ["there"]]
+
+
 def test_copies_that_a_branch_reads_or_has_go(tmp_path: Path) -> None:
     model = models.if_model()
     for branch in (attribute.g for attribute in model.graph.node[0].attribute):

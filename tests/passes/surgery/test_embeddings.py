@@ -63,6 +63,15 @@ def test_weights_that_differ_in_one_bit_are_not_tied(tmp_path: Path) -> None:
         operated(language_model(head=head), tmp_path, "tie_embeddings")
 
 
+def test_a_table_that_is_the_last_layers_weight_turned_is_tied_already(tmp_path: Path) -> None:
+    model = language_model()
+    model.graph.node.insert(0, node_of("Transpose", ["head"], ["turned"], perm=[1, 0]))
+    model.graph.node[1].input[0] = "turned"
+    del model.graph.initializer[0]
+    with pytest.raises(RefusedError, match="the table is made of another weight already"):
+        operated(model, tmp_path, "tie_embeddings")
+
+
 def test_tying_says_what_is_missing(tmp_path: Path) -> None:
     tied = read_structure(operated(language_model(), tmp_path / "first", "tie_embeddings").model)
     with pytest.raises(RefusedError, match="step tie_embeddings: the last layer reads the table already"):
@@ -119,14 +128,40 @@ def test_different_quantized_weights_are_not_tied(tmp_path: Path) -> None:
         operated(quantized_model(same=False), tmp_path, "tie_embeddings")
 
 
+def rounded(bits: int, *, bias: bool) -> onnx.ModelProto:
+    """The model above whose last layer holds the table's values again, rounded to fewer bits, without zero points."""
+    table = quantized_model(bias=bias)
+    held = {each.name: onnx.numpy_helper.to_array(each) for each in table.graph.initializer}
+    floats = (held["table"].astype(np.float32) - 128).reshape(ROWS, -1, 32) * held["scales"][:, :, None]
+    top = 2 ** (bits - 1)
+    scales = np.abs(floats).max(axis=2) / (top - 1)
+    whole = (np.rint(floats / scales[:, :, None]) + top).astype(np.uint8).reshape(ROWS, WIDTH // 32, -1, 8 // bits)
+    packed = sum(whole[..., place] << (place * bits) for place in range(8 // bits))
+    model = quantized_model(same=False, head_bits=bits, bias=bias)
+    for each in model.graph.initializer:
+        if each.name in ("head", "head_scales"):
+            each.CopyFrom(
+                tensor(each.name, packed.astype(np.uint8) if each.name == "head" else scales.astype(np.float32))
+            )
+    return model
+
+
 @pytest.mark.parametrize("bias", [False, True])
-def test_the_last_layer_computes_with_the_table(tmp_path: Path, bias: bool) -> None:
-    model = quantized_model(same=False, head_bits=4, bias=bias)
+@pytest.mark.parametrize("bits", [2, 4, 8])
+def test_the_last_layer_computes_with_the_table(tmp_path: Path, bits: int, bias: bool) -> None:
+    model = rounded(bits, bias=bias)
     result = operated(model, tmp_path, "ShareEmbeddingLmHead")
     assert listed(result) == ["GatherBlockQuantized", "Tanh", "Reshape", "MatMulNBits"]
     assert not {"head", "head_scales"} & weights(result)
     same = quantized_model(same=True, bias=bias)
     assert_equal_outputs(same, result, tmp_path, rtol=0)
+
+
+def test_weights_that_are_not_the_embeddings_are_not_replaced_by_them(tmp_path: Path) -> None:
+    with pytest.raises(
+        RefusedError, match=r"the weights of 'MatMulNBits_logits' are not the embeddings \(cosine -?0\.0"
+    ):
+        operated(quantized_model(same=False, head_bits=4), tmp_path, "share_embedding_lm_head")
 
 
 def test_sharing_says_what_is_missing(tmp_path: Path) -> None:
