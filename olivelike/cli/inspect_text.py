@@ -91,15 +91,16 @@ def _operators(found: Inspection, console: Console) -> Iterator[str]:
     yield from drawn(table, console)
     rest = len(found.operators) - len(_shown(found.operators))
     yield f"{counted(found.nodes, 'node')}" + (f"; {counted(rest, 'more operator')}, all of which run" if rest else "")
+    if found.unsupported:
+        yield f"DOES NOT RUN HERE: {_some([f'{use.name} ({use.support.value})' for use in found.unsupported])}"
     for function in found.functions:
         name = f"{function.domain}.{function.name}"
         yield f"function {name}: {counted(function.nodes, 'node')}, called {counted(function.calls, 'time')}"
     if found.custom:
         yield f"need a library of custom operators: {', '.join(found.custom)}"
-    if not runtime.offered or not runtime.listed:
-        absent = "not in this runtime" if not runtime.offered else "names no kernels"
-        yield f"{runtime.provider} is {absent}" if not runtime.offered else f"{runtime.provider} {absent}"
-        yield "operators are held against the CPU's kernels, which take what another provider leaves"
+    if not runtime.listed:
+        why = "names no kernels" if runtime.offered else "is not in this runtime"
+        yield f"{runtime.provider} {why}: operators are held against the CPU's, which take what another provider leaves"
 
 
 def _shown(uses: Sequence[OperatorUse]) -> list[OperatorUse]:

@@ -44,6 +44,7 @@ def test_inspect_shouts_what_does_not_run(command: Command, tmp_path: Path) -> N
     models.save(models.unknown_operator(), tmp_path)
     out = command("inspect", "model.onnx").out
     assert ["nowhere.Mystery", "?", "1", "NOT", "KNOWN"] in [line.split() for line in out.splitlines()]
+    assert "DOES NOT RUN HERE: nowhere.Mystery (unknown)" in out
     assert "need a library of custom operators: nowhere.Mystery" in out
 
 

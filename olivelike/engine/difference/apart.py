@@ -80,7 +80,10 @@ class Comparison:
 
         if self._reason:
             return
-        if not (isinstance(first, np.ndarray) and isinstance(second, np.ndarray)):
+        if isinstance(first, list) and isinstance(second, list) and len(first) == len(second):
+            for one, other in zip(first, second, strict=True):  # a sequence of tensors
+                self.add(one, other, samples)
+        elif not (isinstance(first, np.ndarray) and isinstance(second, np.ndarray)):
             self._reason = "it is no tensor"
         elif first.shape != second.shape:
             self._reason = f"its shape is {list(first.shape)} in A and {list(second.shape)} in B"

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
-import math
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import zip_longest
 from typing import TYPE_CHECKING
 
-from olivelike.digest import JsonObject
+from olivelike.digest import JsonObject, digest_bytes
 from olivelike.engine.inspect.operators import opsets
-from olivelike.onnxfile.read import Value, signature_of
+from olivelike.onnxfile.external import is_external
+from olivelike.onnxfile.read import Value, element_type, signature_of
 
 if TYPE_CHECKING:
-    from onnx import ModelProto, NodeProto
+    from onnx import AttributeProto, ModelProto, NodeProto, TensorProto
+
+SHOWN = 8
+"""Elements of a tensor up to which its values are told."""
+LONGEST = 60
+"""Characters up to which the value of an attribute is told."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,10 +182,10 @@ def _told_apart(first: NodeProto, second: NodeProto) -> tuple[str, str] | None:
     ours, theirs = _attributes(first), _attributes(second)
     changes = _changes({k: v for k, (v, _) in ours.items()}, {k: v for k, (v, _) in theirs.items()})
     if changes:
-        return "; ".join(f"{c.name}={c.first}" for c in changes), "; ".join(f"{c.name}={c.second}" for c in changes)
+        return _set(changes, [c.first for c in changes]), _set(changes, [c.second for c in changes])
     held = [name for name, (_, content) in ours.items() if content != theirs[name][1]]
     if held:
-        return f"{', '.join(held)}: one tensor", "another of the same type and shape"
+        return "; ".join(f"{name}={ours[name][0]}" for name in held), "other values"
     for what, own, other in (("reads", first.input, second.input), ("gives", first.output, second.output)):
         unlike = [pair for pair in zip_longest(own, other, fillvalue="") if pair[0] != pair[1]]
         if unlike:
@@ -188,35 +193,42 @@ def _told_apart(first: NodeProto, second: NodeProto) -> tuple[str, str] | None:
     return None
 
 
+def _set(changes: Iterable[Change], texts: Iterable[str]) -> str:
+    """Returns attributes with what a node sets them to, or that it does not."""
+    return "; ".join(f"{c.name}={text}" if text else f"no {c.name}" for c, text in zip(changes, texts, strict=True))
+
+
 def _joined(names: Iterable[str]) -> str:
     return ", ".join(name or "nothing" for name in names)
 
 
-def _attributes(node: NodeProto) -> dict[str, tuple[str, bytes]]:
-    """Returns the attributes as short texts, and of tensors what they hold."""
+def _attributes(node: NodeProto) -> dict[str, tuple[str, str]]:
+    """Returns the attributes by name: as short texts, and what must be equal where those are."""
+    return {attribute.name: _told(attribute) for attribute in node.attribute}
+
+
+def _told(attribute: AttributeProto) -> tuple[str, str]:
     import onnx
 
-    found: dict[str, tuple[str, bytes]] = {}
-    for attribute in node.attribute:
-        if attribute.HasField("t"):
-            tensor = attribute.t
-            kind = onnx.TensorProto.DataType.Name(tensor.data_type).lower()
-            small = math.prod(tensor.dims) <= SHOWN
-            values = onnx.numpy_helper.to_array(tensor).tolist() if small and not tensor.external_data else "..."
-            found[attribute.name] = f"{kind} {list(tensor.dims)} {values}", tensor.SerializeToString(deterministic=True)
-        elif attribute.HasField("g") or attribute.graphs:
-            found[attribute.name] = "a graph", b""
-        else:
-            value = onnx.helper.get_attribute_value(attribute)
-            found[attribute.name] = _text(value), attribute.SerializeToString(deterministic=True)
-    return found
+    if attribute.ref_attr_name:  # in a function's body: what the node that calls it says
+        return f"@{attribute.ref_attr_name}", ""
+    if attribute.HasField("g") or attribute.graphs:
+        return "a graph", ""
+    if attribute.HasField("t"):
+        return _tensor(attribute.t)
+    value = onnx.helper.get_attribute_value(attribute)
+    text = value.decode("utf-8", "replace") if isinstance(value, bytes) else " ".join(str(value).split())
+    short = f"{len(value)} values" if isinstance(value, Sequence) and len(text) > LONGEST else text[:LONGEST]
+    return short, digest_bytes(text.encode())
 
 
-SHOWN = 8
-"""Elements of a tensor up to which its values are told."""
-LONGEST = 60
+def _tensor(tensor: TensorProto) -> tuple[str, str]:
+    import onnx
 
-
-def _text(value: object) -> str:
-    text = value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)
-    return text if len(text) <= LONGEST else f"{text[: LONGEST - 3]}..."
+    told = f"{element_type(tensor.data_type)} {list(tensor.dims)}"
+    if is_external(tensor):
+        return told, str(tensor.external_data)
+    values = onnx.numpy_helper.to_array(tensor)
+    listed = values.tolist() if values.size <= SHOWN or values.dtype.kind == "O" else []
+    content = repr(listed).encode() if listed else values.tobytes()
+    return f"{told} {listed}" if values.size <= SHOWN else told, digest_bytes(content)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import logging
+import os
 import shutil
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from importlib.util import find_spec
@@ -50,27 +51,24 @@ CONSENT = "consent=0; Path=/{number}/; SameSite=Strict"
 ask. The path keeps the cookie from other servers on this machine."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Viewer:
     """A running server.
 
     Attributes:
         url: where it is.
         titles: the models that it shows, as the user wrote them.
+        thread: in which it answers.
     """
 
     url: str
     titles: tuple[str, ...]
-    _ended: threading.Event = field(default_factory=threading.Event, repr=False)
+    thread: threading.Thread
 
     def wait(self) -> None:
-        """Returns when somebody calls `end`; Ctrl-C interrupts it."""
-        while not self._ended.wait(timeout=1.0):  # without a limit Windows would not see Ctrl-C
-            pass
-
-    def end(self) -> None:
-        """Makes `wait` return."""
-        self._ended.set()
+        """Waits for Ctrl-C, which is raised as `KeyboardInterrupt`."""
+        while self.thread.is_alive():
+            self.thread.join(timeout=1.0)  # without a limit Windows would not see Ctrl-C
 
 
 @contextmanager
@@ -92,7 +90,7 @@ def viewing(models: Sequence[Path], port: int = 0, assets: Path | None = None) -
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.1}, daemon=True)
     thread.start()
     try:
-        yield Viewer(f"http://{HOST}:{server.server_port}/", tuple(model.title for model in site.models))
+        yield Viewer(f"http://{HOST}:{server.server_port}/", tuple(model.title for model in site.models), thread)
     finally:
         server.shutdown()
         server.server_close()
@@ -114,7 +112,7 @@ def netron_files() -> Path:
 class _Server(ThreadingHTTPServer):
     daemon_threads = True
     block_on_close = False
-    allow_reuse_address = False  # a second server on the port would take over what the first still serves
+    allow_reuse_address = os.name == "posix"  # elsewhere a second server could take over a port that is being served
 
     def __init__(self, address: tuple[str, int], site: Site) -> None:
         self.site = site

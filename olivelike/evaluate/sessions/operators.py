@@ -25,7 +25,6 @@ class Support(Enum):
     KERNEL = "kernel"
     EXPANDED = "expanded"
     FUNCTION = "function"
-    UNLISTED = "unlisted"
     NO_KERNEL = "no kernel"
     UNKNOWN = "unknown"
 

@@ -230,10 +230,53 @@ def test_outputs_of_another_shape_are_named(tmp_path: Path) -> None:
     assert output == NotCompared("y", "its shape is [2, 4] in A and [2, 5] in B")
 
 
-def test_inner_values_that_are_no_tensors_are_named(tmp_path: Path) -> None:
-    found = compared(odd_models.sequences(), odd_models.sequences(), tmp_path).values
-    assert [each.value for each in found.layers] == [NotCompared("parts", "it is no tensor")]
-    assert not found.differ
+def test_sequences_are_compared_tensor_by_tensor_and_what_is_no_tensor_is_named(tmp_path: Path) -> None:
+    [layer] = compared(odd_models.sequences(), odd_models.sequences(), tmp_path / "list").values.layers
+    assert layer.value.name == "parts"
+    assert isinstance(layer.value, Apart) and layer.value.equal
+    [layer] = compared(odd_models.sparse_weight(), odd_models.sparse_weight(), tmp_path / "sparse").values.layers
+    assert layer.value == NotCompared("w", "it is no tensor")
+
+
+def test_attributes_are_told_by_what_they_hold(tmp_path: Path) -> None:
+    def model(name: str, values: list[float], *, saturate: bool) -> onnx.ModelProto:
+        tensor = onnx.helper.make_tensor(name, onnx.TensorProto.FLOAT, [len(values)], values)
+        cast = {"saturate": 1} if saturate else {}
+        nodes = [
+            node_of("Constant", [], ["c"], value=tensor),
+            node_of("Cast", ["c"], ["y"], to=onnx.TensorProto.FLOAT, **cast),
+        ]
+        return model_of(nodes, [], [float_value("y", len(values))], opset=19)
+
+    def told(first: onnx.ModelProto, second: onnx.ModelProto, folder: str) -> list[tuple[str, str]]:
+        return [(each.first, each.second) for each in compared(first, second, tmp_path / folder).nodes.changed]
+
+    small, other, large = [1.0, 2.0], [1.0, 3.0], [0.0] * 20
+    assert told(model("a", small, saturate=True), model("b", small, saturate=True), "name") == []
+    assert told(model("a", small, saturate=True), model("a", other, saturate=False), "small") == [
+        ("value=float32 [2] [1.0, 2.0]", "value=float32 [2] [1.0, 3.0]"),
+        ("saturate=1", "no saturate"),
+    ]
+    assert told(model("a", large, saturate=True), model("a", [*large[1:], 1.0], saturate=True), "large") == [
+        ("value=float32 [20]", "other values")
+    ]
+
+
+def test_a_function_that_takes_attributes_does_not_differ_from_itself(tmp_path: Path) -> None:
+    def build() -> onnx.ModelProto:
+        inner = onnx.helper.make_node("Elu", ["a"], ["b"])
+        inner.attribute.add(name="alpha", ref_attr_name="steep", type=onnx.AttributeProto.FLOAT)
+        sets = [onnx.helper.make_opsetid("", 17)]
+        function = onnx.helper.make_function("own", "Bent", ["a"], ["b"], [inner], sets, ["steep"])
+        node = node_of("Bent", ["x"], ["y"], domain="own", steep=0.5)
+        model = model_of([node], [float_value("x", 4)], [float_value("y", 4)])
+        model.functions.append(function)
+        model.opset_import.append(onnx.helper.make_opsetid("own", 1))
+        return model
+
+    found = compared(build(), build(), tmp_path)
+    assert found.same_structure
+    assert found.nodes.same == 2
 
 
 def test_few_values_at_a_time_give_the_same_answer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
