@@ -20,7 +20,7 @@ from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, cast
 
 import numpy as np
 import onnx
@@ -65,7 +65,7 @@ class Case:
     outputs: Arrays
 
 
-def _as_it_is(arrays: Arrays, ends: Sequence[Value]) -> Arrays:
+def _as_it_is(arrays: Arrays, made: Artifact) -> Arrays:
     return arrays
 
 
@@ -76,15 +76,15 @@ class Way:
     Attributes:
         config: makes the configuration.
         told: the configuration in the page's words.
-        feed: from the model's inputs, and how the result declares them, to those of the result.
+        feed: from the model's inputs, and the result, to the result's inputs.
         expect: the same for outputs.
         before: a pass that runs first.
     """
 
     config: Configure
     told: str
-    feed: Callable[[Arrays, Sequence[Value]], Arrays] = _as_it_is
-    expect: Callable[[Arrays, Sequence[Value]], Arrays] = _as_it_is
+    feed: Callable[[Arrays, Artifact], Arrays] = _as_it_is
+    expect: Callable[[Arrays, Artifact], Arrays] = _as_it_is
     before: str = ""
 
 
@@ -121,28 +121,38 @@ def _newer(model: onnx.ModelProto, ends: Signature, inputs: Arrays) -> Config | 
     return {"target": 18 if opset(model) < 18 else 21}
 
 
-def _wide(arrays: Arrays, ends: Sequence[Value]) -> Arrays:
+def _wide(arrays: Arrays, made: Artifact) -> Arrays:
     return [each.astype(np.float64) if each.dtype == np.float32 else each for each in arrays]
 
 
-def _last(arrays: Arrays, ends: Sequence[Value]) -> Arrays:
-    """Turns the images that the result takes or gives with their channels last."""
-    return [_turned(each, value.shape) for each, value in zip(arrays, ends, strict=True)]
+def _images_fed(arrays: Arrays, made: Artifact) -> Arrays:
+    return _turned(arrays, signature(made.model).inputs, _noted(made, "inputs"))
 
 
-def _turned(array: Any, shape: Sequence[int | str]) -> Any:
-    fits = all(isinstance(dim, str) or dim == size for dim, size in zip(shape, array.shape, strict=True))
-    return array if fits or array.ndim != 4 else np.ascontiguousarray(np.moveaxis(array, 1, -1))
+def _images_given(arrays: Arrays, made: Artifact) -> Arrays:
+    return _turned(arrays, signature(made.model).outputs, _noted(made, "outputs"))
 
 
-def _best(arrays: Arrays, ends: Sequence[Value]) -> Arrays:
+def _noted(made: Artifact, ends: str) -> list[str]:
+    notes = cast("dict[str, list[str]]", made.manifest.notes["channels_last"])
+    return notes[ends]
+
+
+def _turned(arrays: Arrays, ends: Sequence[Value], turned: Sequence[str]) -> Arrays:
+    return [
+        np.ascontiguousarray(np.moveaxis(each, 1, -1)) if value.name in turned else each
+        for each, value in zip(arrays, ends, strict=True)
+    ]
+
+
+def _best(arrays: Arrays, made: Artifact) -> Arrays:
     return [arrays[0].argmax(axis=1), *arrays[1:]]
 
 
 WAYS: Mapping[str, Way] = {
     "add_metadata": Way(always(entries={"checked": "yes"}), "an entry"),
     "change_io_types": Way(_widened, "float32 to float64", _wide, _wide),
-    "channels_last": Way(always(), "every image", _last, _last),
+    "channels_last": Way(always(), "every image", _images_fed, _images_given),
     "compose": Way(always(), "what `split` made", before="split"),
     "convert_ir_version": Way(always(target=10), "to 10"),
     "convert_opset": Way(_newer, "to 18, from there to 21"),
@@ -177,8 +187,7 @@ def tried(registry: Registry, name: str, case: Case, room: Path) -> str:
         return f"refused: {error.problems[0].claim}"
     try:
         validate_graph(made.model)
-        ends = signature(made.model)
-        inputs, outputs = way.feed(case.inputs, ends.inputs), way.expect(case.outputs, ends.outputs)
+        inputs, outputs = way.feed(case.inputs, made), way.expect(case.outputs, made)
         return _compared(outputs, run(made, inputs))
     except Exception as error:  # noqa: BLE001  # whatever is wrong with a result belongs into the page
         return f"WRONG: {' '.join(str(error).split())[:120]}"
