@@ -146,7 +146,10 @@ def _turned(arrays: Arrays, ends: Sequence[Value], turned: Sequence[str]) -> Arr
 
 
 def _best(arrays: Arrays, made: Artifact) -> Arrays:
-    return [arrays[0].argmax(axis=1), *arrays[1:]]
+    """Returns the best class, along the last axis that has more than one, but not along the batch."""
+    scores = np.where(np.isnan(arrays[0]), -np.inf, arrays[0]) if arrays[0].dtype.kind == "f" else arrays[0]
+    axes = [axis for axis, size in enumerate(scores.shape) if axis and size != 1] or [scores.ndim - 1]
+    return [scores.argmax(axis=axes[-1]), *arrays[1:]]
 
 
 WAYS: Mapping[str, Way] = {

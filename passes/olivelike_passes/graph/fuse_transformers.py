@@ -54,7 +54,8 @@ class FuseTransformers(Pass[FuseTransformersConfig]):
 
     Limits:
         It knows the patterns of certain exporters: a model exported through TorchScript fuses fully, the same model from
-        torch's newer exporter only in part. It refuses when it finds nothing to fuse. The result needs ONNX Runtime.
+        torch's newer exporter only in part: `fuse` knows both. It refuses when it finds nothing to fuse, and where the tool
+        would write a model that is not valid ONNX (RMS normalization). The result needs ONNX Runtime.
 
     Example:
         ```yaml
@@ -103,8 +104,24 @@ class FuseTransformers(Pass[FuseTransformersConfig]):
         if not found:
             claim = f"nothing in the model matches the patterns of model_type {config.model_type}"
             raise fail(RefusedError, "OL301", claim, hint="is the model type right?")
+        _refuse_unknown(fused.model)
         restore_header(fused.model, read_structure(source.model))
         return deliver(source, out, fused.model).noted(fuse_transformers=found)
+
+
+def _refuse_unknown(model: ModelProto) -> None:
+    """Refuses a result with operators that it calls ONNX's and that ONNX does not have; the runtime takes some of its own so.
+
+    Raises:
+        RefusedError: OL301, with the operators.
+    """
+    import onnx
+
+    own = {node.op_type for node in nodes(model) if node.domain in ("", "ai.onnx")}
+    unknown = sorted(kind for kind in own if not onnx.defs.has(kind))
+    if unknown:
+        claim = f"the runtime's optimizer writes {', '.join(unknown)} into this model as ONNX's own, which ONNX does not have"
+        raise fail(RefusedError, "OL301", claim, hint="use the pass `fuse`, which does not")
 
 
 def _counts(model: ModelProto) -> Counter[str]:

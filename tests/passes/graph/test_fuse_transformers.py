@@ -7,9 +7,12 @@ from pathlib import Path
 from typing import ClassVar
 
 import pytest
+from onnx import ModelProto
 
+from olivelike.errors import RefusedError
 from olivelike.onnxfile.read import read_structure
 from olivelike.testing import models
+from olivelike.testing.building import float_tensor, float_value, model_of, node_of, weight_of
 from olivelike.testing.pass_contract import PassContract, Refusal
 from olivelike_passes.graph.fuse_transformers import FuseTransformers
 from olivelike_passes.quantization.dynamic_quant import DynamicQuant
@@ -50,3 +53,23 @@ def test_fused_model_can_be_quantized(tmp_path: Path) -> None:
     # ONNX's own inference knows no type behind com.microsoft's operators; the quantizer skips values without a type.
     quantized = applied(DynamicQuant, read_structure(fused.model), tmp_path / "quantized")
     assert kinds(read_structure(quantized.model))["MatMulInteger"] == 3
+
+
+def rms_norm() -> ModelProto:
+    """A norm by the root mean square, from which the runtime's tool makes an operator that ONNX does not have."""
+    nodes = [
+        node_of("Pow", ["x", "two"], ["square"]),
+        node_of("ReduceMean", ["square"], ["mean"], axes=[-1]),
+        node_of("Add", ["mean", "epsilon"], ["safe"]),
+        node_of("Sqrt", ["safe"], ["root"]),
+        node_of("Div", ["x", "root"], ["normal"]),
+        node_of("Mul", ["normal", "gain"], ["y"]),
+    ]
+    weights = [float_tensor("two", 2.0), float_tensor("epsilon", 1e-5), weight_of("gain", 16)]
+    ends = ([float_value(name, "batch", 4, 16)] for name in "xy")
+    return model_of(nodes, *ends, weights)
+
+
+def test_a_result_that_is_no_valid_onnx_is_refused_and_another_pass_named(tmp_path: Path) -> None:
+    with pytest.raises(RefusedError, match=r"SimplifiedLayerNormalization.*which ONNX does not have\. hint: .*`fuse`"):
+        applied(FuseTransformers, rms_norm(), tmp_path)
