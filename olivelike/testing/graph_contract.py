@@ -8,6 +8,7 @@ from typing import ClassVar
 
 import pytest
 
+from olivelike.contracts import carry
 from olivelike.contracts.artifact import MODEL, Artifact, Manifest
 from olivelike.contracts.target import Target
 from olivelike.digest import digest_file
@@ -70,6 +71,7 @@ class GraphPassContract(PassContract):
     def test_external_data_give_the_same_model(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         build = next(iter(self.accepted.values()))
         inside = self._result_or_reason(self._source(build, tmp_path / "inside"), tmp_path / "inside/run")
+        monkeypatch.setattr(carry, "OUTSIDE_ABOVE", 0)
         monkeypatch.setattr(write, "SMALL", 64)
         path = models.save_external(build(), tmp_path / "outside/source")
         outside = self._result_or_reason(

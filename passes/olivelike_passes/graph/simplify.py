@@ -87,6 +87,8 @@ class Simplify(Pass[SimplifyConfig]):
         """Delivers the first of its variants that is no larger than the source; the source itself when none is."""
         begin = _begin(source, config, context.scratch)
         for model, beside in _variants(source, config, context.scratch, begin):
+            if bytes_of(model) > begin.allowed:
+                drop_default_attributes(model)  # other tools may look for those that are written out
             if bytes_of(model) <= begin.allowed:
                 return deliver(source, out, _typed(model, config), beside=beside, outside=begin.was_outside)
         if not config.infer_shapes:
@@ -140,7 +142,6 @@ def _variants(
         lift_constants(model)
         clean(model)
         drop_unused_functions(model)
-        drop_default_attributes(model)
         restore_header(model, header)
         return model, beside
 

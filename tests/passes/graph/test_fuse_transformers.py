@@ -59,13 +59,14 @@ def rms_norm() -> ModelProto:
     """A norm by the root mean square, from which the runtime's tool makes an operator that ONNX does not have."""
     nodes = [
         node_of("Pow", ["x", "two"], ["square"]),
-        node_of("ReduceMean", ["square"], ["mean"], axes=[-1]),
+        node_of("ReduceMean", ["square"], ["mean"], axes=[-1], keepdims=1),
         node_of("Add", ["mean", "epsilon"], ["safe"]),
         node_of("Sqrt", ["safe"], ["root"]),
-        node_of("Div", ["x", "root"], ["normal"]),
-        node_of("Mul", ["normal", "gain"], ["y"]),
+        node_of("Div", ["one", "root"], ["inverse"]),
+        node_of("Mul", ["x", "inverse"], ["normal"]),
+        node_of("Mul", ["gain", "normal"], ["y"]),
     ]
-    weights = [float_tensor("two", 2.0), float_tensor("epsilon", 1e-5), weight_of("gain", 16)]
+    weights = [float_tensor("two", 2.0), float_tensor("one", 1.0), float_tensor("epsilon", 1e-5), weight_of("gain", 16)]
     ends = ([float_value(name, "batch", 4, 16)] for name in "xy")
     return model_of(nodes, *ends, weights)
 
