@@ -113,22 +113,30 @@ def test_no_zero_for_what_is_no_number_is_put_in_where_the_mask_is_finite(tmp_pa
 )
 def test_shared_keys_are_not_repeated_any_more(batch: int | str, past: bool, kind: str, tmp_path: Path) -> None:
     size = BATCH if isinstance(batch, str) else batch
-    feeds: dict[str, Array] = {
-        "x": drawn(size, LENGTH, 32),
-        "positions": np.arange(LENGTH)[None].repeat(size, 0) + PAST,
-    }
-    if past:
-        feeds |= {f"past_{name}": drawn(size, 2, PAST, 8) for name in ("key", "value")}
+    feeds = _decoder_feeds(size, LENGTH, PAST if past else -1)
     model, notes = fused(decoder_layer(batch=batch, past=past), tmp_path, feeds=feeds)
     assert notes["fused"] == {kind: 1, "RotaryEmbedding": 2, "SkipSimplifiedLayerNormalization": 2}
     assert _kinds(model).count("Softmax") == 0
 
 
+def test_past_is_joined_outside_where_the_mask_is_computed_from_what_is_joined(tmp_path: Path) -> None:
+    model = decoder_layer(batch=1)
+    for node in model.graph.node:
+        if node.output[0] == "length_total":  # the length of all keys, read off them
+            node.CopyFrom(node_of("Squeeze", ["keys_shape"], ["length_total"]))
+    model.graph.node.append(node_of("Shape", ["key"], ["keys_shape"], start=2, end=3))
+    model.graph.node.append(node_of("Shape", ["past_key"], ["past_too"], start=2, end=3))
+    model.graph.node.append(node_of("Add", ["past_too", "length1"], ["total1_too"]))
+    for node in model.graph.node:
+        if node.op_type == "Concat" and "total1" in node.input:
+            node.input[list(node.input).index("total1")] = "total1_too"
+    _, notes = fused(model, tmp_path, feeds=_decoder_feeds(1, LENGTH, PAST))
+    assert notes["fused"]["MultiHeadAttention"] == 1
+
+
 def test_first_and_single_tokens_come_out_as_before(tmp_path: Path) -> None:
     for past, length in ((0, 4), (6, 1), (0, 1)):
-        feeds = {"x": drawn(2, length, 32), "positions": np.arange(length)[None].repeat(2, 0) + past}
-        kept = {f"past_{name}": drawn(2, 2, past, 8) for name in ("key", "value")}
-        fused(decoder_layer(), tmp_path / f"{past}_{length}", feeds={**feeds, **kept})
+        fused(decoder_layer(), tmp_path / f"{past}_{length}", feeds=_decoder_feeds(2, length, past))
 
 
 def test_standard_attention_takes_heads_unsplit_unrepeated_and_with_its_past(tmp_path: Path) -> None:
@@ -338,6 +346,13 @@ def fused(
         assert gap_between(values, after[name]) <= CLOSE, f"the output {name} differs"
     notes = result.manifest.notes["fuse"]
     return read_structure(result.model), {key: dict(notes[key]) for key in ("fused", "near")}  # type: ignore[arg-type, index, call-overload]
+
+
+def _decoder_feeds(batch: int, length: int, past: int) -> Mapping[str, Array]:
+    """Returns inputs of a decoder's layer; a past below 0 is none."""
+    places = np.arange(length)[None].repeat(batch, 0) + max(past, 0)
+    kept = {f"past_{name}": drawn(batch, 2, past, 8) for name in ("key", "value") if past >= 0}
+    return {"x": drawn(batch, length, 32), "positions": places, **kept}
 
 
 def drawn(*shape: int) -> Array:

@@ -59,7 +59,7 @@ def put_attention(net: Net, sizes: Sizes, found: Attention) -> None:
     sizes.learn(found.query)
     if net.opset >= ATTENTION_OPSET and _is_known_to_standard(net, found):
         pair = (keys, values) if keys is not None and values is not None and shared else (found.key, found.value)
-        _put_standard(net, sizes, found, cached(net, pair[0]), cached(net, pair[1]))
+        _put_standard(net, sizes, found, *_kept(net, found, *pair))
     elif keys is not None and values is not None and shared:
         _put_shared(net, sizes, found, keys, values)
     else:
@@ -76,9 +76,6 @@ def _is_known_to_standard(net: Net, found: Attention) -> bool:
 
 def _put_standard(net: Net, sizes: Sizes, found: Attention, keys: Cached, values: Cached) -> None:
     """Puts ONNX's `Attention` in, which knows shared and earlier keys; it is fastest where heads are not split before it."""
-    if bool(keys.past) != bool(values.past):
-        net.near["an attention that keeps keys of earlier tokens, but not values, or the other way round"] += 1
-        return
     query = found.query
     sizes.learn(keys.new)
     inputs = [sizes.together(each) for each in (query, keys.new, values.new)]
@@ -110,7 +107,7 @@ def _put_shared(net: Net, sizes: Sizes, found: Attention, keys: Heads, values: H
 
     `GroupQueryAttention` takes several new tokens after earlier ones for a batch of one sequence only (ONNX Runtime 1.32).
     """
-    kept = cached(net, keys), cached(net, values)
+    kept = _kept(net, found, keys, values)
     new = [each.new for each in kept]
     split = all(each.whole for each in new) and _but_length(new[0]) == _but_length(new[1])
     fits = split and new[0].length == new[1].length == found.query.length
@@ -122,6 +119,13 @@ def _put_shared(net: Net, sizes: Sizes, found: Attention, keys: Heads, values: H
         _put_grouped(net, sizes, found, keys, kept)
     else:
         _put_stacked(net, sizes, found, keys, values)
+
+
+def _kept(net: Net, found: Attention, keys: Heads, values: Heads) -> tuple[Cached, Cached]:
+    others = [found.query.whole, found.query.value, found.mask]
+    kept = tuple(cached(net, each, [name for name in others if name], found.end) for each in (keys, values))
+    both = bool(kept[0].past) == bool(kept[1].past)
+    return (kept[0], kept[1]) if both else (Cached("", keys, keys.value), Cached("", values, values.value))
 
 
 def _put_grouped(net: Net, sizes: Sizes, found: Attention, keys: Heads, kept: tuple[Cached, Cached]) -> None:
