@@ -119,6 +119,57 @@ def test_shared_keys_are_not_repeated_any_more(batch: int | str, past: bool, kin
     assert _kinds(model).count("Softmax") == 0
 
 
+def _attention(mask: tuple[int | str, ...]) -> ModelProto:
+    """Two heads of `q` [batch, length, 16] over `k` and `v` [batch, keys, 16], with a mask of some shape if it has axes."""
+    nodes = [
+        node
+        for name in "qkv"
+        for node in (
+            node_of("Reshape", [name, "split"], [f"{name}s"]),
+            node_of("Transpose", [f"{name}s"], [f"{name}4"], perm=[0, 2, 1, 3]),
+        )
+    ]
+    nodes += [
+        node_of("Transpose", ["k4"], ["kt"], perm=[0, 1, 3, 2]),
+        node_of("MatMul", ["q4", "kt"], ["products"]),
+        node_of("Mul", ["products", "scale"], ["scores"]),
+        *([node_of("Add", ["mask", "scores"], ["masked"])] if mask else []),
+        node_of("Softmax", ["masked" if mask else "scores"], ["weights"]),
+        node_of("MatMul", ["weights", "v4"], ["heads"]),
+        node_of("Transpose", ["heads"], ["t"], perm=[0, 2, 1, 3]),
+        node_of("Reshape", ["t", "joined"], ["y"]),
+    ]
+    weights = [whole_tensor("split", [0, 0, 2, 8]), whole_tensor("joined", [0, 0, 16]), float_tensor("scale", 0.3)]
+    inputs = [float_value("q", "batch", "length", 16), *(float_value(name, "batch", "past", 16) for name in "kv")]
+    inputs += [float_value("mask", *mask)] if mask else []
+    return model_of(nodes, inputs, [float_value("y", "batch", "length", 16)], weights)
+
+
+@pytest.mark.parametrize(
+    ("mask", "expanded"),
+    [
+        ((), 0),
+        (("batch", 2, "length", "past"), 0),
+        ((1, 1, "length", "past"), 0),
+        (("batch", 1, 1, "past"), 1),
+        (("length", "past"), 1),
+        (("other", 1, 1, "other_keys"), 1),
+    ],
+)
+def test_mask_is_expanded_where_it_is_not_known_to_be_whole(
+    mask: tuple[int | str, ...], expanded: int, tmp_path: Path
+) -> None:
+    model, notes = fused(_attention(mask), tmp_path)
+    assert notes["fused"] == {"MultiHeadAttention": 1}
+    assert _kinds(model).count("Expand") == expanded
+
+
+def test_mask_of_other_heads_is_named(tmp_path: Path) -> None:
+    model = _attention(("batch", "other", "length", "past"))
+    with pytest.raises(Exception, match="1 times an attention whose mask has no known shape, or one for other heads"):
+        applied(Fuse, model, tmp_path)
+
+
 def test_past_is_joined_outside_where_the_mask_is_computed_from_what_is_joined(tmp_path: Path) -> None:
     model = decoder_layer(batch=1)
     for node in model.graph.node:
@@ -360,7 +411,7 @@ def drawn(*shape: int) -> Array:
 
 
 def _feeds(model: ModelProto) -> Mapping[str, Array]:
-    sizes = {"batch": BATCH, "length": LENGTH, "past": PAST, "other": BATCH}
+    sizes = {"batch": BATCH, "length": LENGTH, "past": PAST, "other": BATCH, "other_keys": PAST}
     held = {tensor.name for tensor in model.graph.initializer}
     found: dict[str, Array] = {}
     for entry in model.graph.input:

@@ -77,7 +77,10 @@ def _is_known_to_standard(net: Net, found: Attention) -> bool:
 def _put_standard(net: Net, sizes: Sizes, found: Attention, keys: Cached, values: Cached) -> None:
     """Puts ONNX's `Attention` in, which knows shared and earlier keys; it is fastest where heads are not split before it."""
     query = found.query
-    sizes.learn(keys.new)
+    if keys.past:
+        sizes.learn_total(found.key.length, keys.past, keys.new)
+    else:
+        sizes.learn(keys.new)
     inputs = [sizes.together(each) for each in (query, keys.new, values.new)]
     inputs += [_mask(net, sizes, found), keys.past, values.past]
     made = [found.end.output[0], *((keys.both, values.both) if keys.past else ())]
@@ -176,22 +179,26 @@ def _put(
 
 
 def _mask(net: Net, sizes: Sizes, found: Attention) -> str:
-    """Returns the mask as the operators take it: with four axes, the last two in full."""
+    """Returns the mask as the operators take it: with four axes, the last two in full.
+
+    Where a size is not known to fit, the mask is expanded to it: that is what the addition did, or it would have failed.
+    """
     shape = mask_shape(net, found) if found.mask else None
     if shape is None:
         return ""
-    lengths = (found.query.length, found.key.length)
-    return found.mask if net.shape(found.mask) == (*shape[:2], *lengths) else sizes.expanded(found.mask, lengths)
+    batch = shape[0] if shape[0] in (1, found.query.batch) else found.query.batch
+    wanted = (batch, found.query.length, found.key.length)
+    fits = net.shape(found.mask) == (batch, shape[1], *wanted[1:])
+    return found.mask if fits else sizes.expanded(found.mask, wanted)
 
 
 def mask_shape(net: Net, found: Attention) -> Shape | None:
-    """Returns the shape of a mask with four axes, None where it does not fit."""
+    """Returns the shape of a mask with four axes; None where it is not known, or has heads that are others."""
     shape = net.shape(found.mask)
     if shape is None or len(shape) > 4:
         return None
     shape = (1,) * (4 - len(shape)) + shape
-    full: tuple[Dim, ...] = (found.query.batch, found.query.count, found.query.length, found.key.length)
-    return shape if all(size in (1, wanted) for size, wanted in zip(shape, full, strict=True)) else None
+    return shape if shape[1] in (1, found.query.count) else None
 
 
 def _is_finite(net: Net, mask: str) -> bool:
