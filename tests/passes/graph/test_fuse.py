@@ -356,6 +356,22 @@ def test_terms_that_may_differ_in_shape_are_not_fused_and_named(tmp_path: Path) 
     ]
 
 
+def test_positions_added_to_every_sequence_are_fused_too(tmp_path: Path) -> None:
+    nodes = [
+        *(
+            node_of("Shape", ["x"], ["length1"], start=1, end=2),
+            node_of("Slice", ["table", "zero", "length1", "one"], ["p"]),
+        ),
+        *(node_of("Add", ["p", "x"], ["s"]), node_of("LayerNormalization", ["s", "gamma", "beta"], ["y"])),
+    ]
+    weights = [weight_of("table", 1, 9, 8), whole_tensor("zero", [0]), whole_tensor("one", [1])]
+    weights += [weight_of("gamma", 8), weight_of("beta", 8)]
+    ends = [float_value(name, "batch", "length", 8) for name in "xy"]
+    model, _ = fused(model_of(nodes, ends[:1], ends[1:], weights), tmp_path)
+    assert list(model.graph.node[-1].input) == ["x", "p", "gamma", "beta"]
+    assert _kinds(model) == ["Shape", "Slice", "SkipLayerNormalization"]
+
+
 def test_only_the_kinds_that_are_named_are_fused(tmp_path: Path) -> None:
     _, notes = fused(encoder_layer("dynamo"), tmp_path, kinds=["gelu"])
     assert notes["fused"] == {"BiasGelu": 1}
