@@ -113,22 +113,81 @@ def test_no_zero_for_what_is_no_number_is_put_in_where_the_mask_is_finite(tmp_pa
 )
 def test_shared_keys_are_not_repeated_any_more(batch: int | str, past: bool, kind: str, tmp_path: Path) -> None:
     size = BATCH if isinstance(batch, str) else batch
-    feeds: dict[str, Array] = {
-        "x": drawn(size, LENGTH, 32),
-        "positions": np.arange(LENGTH)[None].repeat(size, 0) + PAST,
-    }
-    if past:
-        feeds |= {f"past_{name}": drawn(size, 2, PAST, 8) for name in ("key", "value")}
+    feeds = _decoder_feeds(size, LENGTH, PAST if past else -1)
     model, notes = fused(decoder_layer(batch=batch, past=past), tmp_path, feeds=feeds)
     assert notes["fused"] == {kind: 1, "RotaryEmbedding": 2, "SkipSimplifiedLayerNormalization": 2}
     assert _kinds(model).count("Softmax") == 0
 
 
+def _attention(mask: tuple[int | str, ...]) -> ModelProto:
+    """Two heads of `q` [batch, length, 16] over `k` and `v` [batch, keys, 16], with a mask of some shape if it has axes."""
+    nodes = [
+        node
+        for name in "qkv"
+        for node in (
+            node_of("Reshape", [name, "split"], [f"{name}s"]),
+            node_of("Transpose", [f"{name}s"], [f"{name}4"], perm=[0, 2, 1, 3]),
+        )
+    ]
+    nodes += [
+        node_of("Transpose", ["k4"], ["kt"], perm=[0, 1, 3, 2]),
+        node_of("MatMul", ["q4", "kt"], ["products"]),
+        node_of("Mul", ["products", "scale"], ["scores"]),
+        *([node_of("Add", ["mask", "scores"], ["masked"])] if mask else []),
+        node_of("Softmax", ["masked" if mask else "scores"], ["weights"]),
+        node_of("MatMul", ["weights", "v4"], ["heads"]),
+        node_of("Transpose", ["heads"], ["t"], perm=[0, 2, 1, 3]),
+        node_of("Reshape", ["t", "joined"], ["y"]),
+    ]
+    weights = [whole_tensor("split", [0, 0, 2, 8]), whole_tensor("joined", [0, 0, 16]), float_tensor("scale", 0.3)]
+    inputs = [float_value("q", "batch", "length", 16), *(float_value(name, "batch", "past", 16) for name in "kv")]
+    inputs += [float_value("mask", *mask)] if mask else []
+    return model_of(nodes, inputs, [float_value("y", "batch", "length", 16)], weights)
+
+
+@pytest.mark.parametrize(
+    ("mask", "expanded"),
+    [
+        ((), 0),
+        (("batch", 2, "length", "past"), 0),
+        ((1, 1, "length", "past"), 0),
+        (("batch", 1, 1, "past"), 1),
+        (("length", "past"), 1),
+        (("other", 1, 1, "other_keys"), 1),
+    ],
+)
+def test_mask_is_expanded_where_it_is_not_known_to_be_whole(
+    mask: tuple[int | str, ...], expanded: int, tmp_path: Path
+) -> None:
+    model, notes = fused(_attention(mask), tmp_path)
+    assert notes["fused"] == {"MultiHeadAttention": 1}
+    assert _kinds(model).count("Expand") == expanded
+
+
+def test_mask_of_other_heads_is_named(tmp_path: Path) -> None:
+    model = _attention(("batch", "other", "length", "past"))
+    with pytest.raises(Exception, match="1 times an attention whose mask has no known shape, or one for other heads"):
+        applied(Fuse, model, tmp_path)
+
+
+def test_past_is_joined_outside_where_the_mask_is_computed_from_what_is_joined(tmp_path: Path) -> None:
+    model = decoder_layer(batch=1)
+    for node in model.graph.node:
+        if node.output[0] == "length_total":  # the length of all keys, read off them
+            node.CopyFrom(node_of("Squeeze", ["keys_shape"], ["length_total"]))
+    model.graph.node.append(node_of("Shape", ["key"], ["keys_shape"], start=2, end=3))
+    model.graph.node.append(node_of("Shape", ["past_key"], ["past_too"], start=2, end=3))
+    model.graph.node.append(node_of("Add", ["past_too", "length1"], ["total1_too"]))
+    for node in model.graph.node:
+        if node.op_type == "Concat" and "total1" in node.input:
+            node.input[list(node.input).index("total1")] = "total1_too"
+    _, notes = fused(model, tmp_path, feeds=_decoder_feeds(1, LENGTH, PAST))
+    assert notes["fused"]["MultiHeadAttention"] == 1
+
+
 def test_first_and_single_tokens_come_out_as_before(tmp_path: Path) -> None:
     for past, length in ((0, 4), (6, 1), (0, 1)):
-        feeds = {"x": drawn(2, length, 32), "positions": np.arange(length)[None].repeat(2, 0) + past}
-        kept = {f"past_{name}": drawn(2, 2, past, 8) for name in ("key", "value")}
-        fused(decoder_layer(), tmp_path / f"{past}_{length}", feeds={**feeds, **kept})
+        fused(decoder_layer(), tmp_path / f"{past}_{length}", feeds=_decoder_feeds(2, length, past))
 
 
 def test_standard_attention_takes_heads_unsplit_unrepeated_and_with_its_past(tmp_path: Path) -> None:
@@ -297,6 +356,22 @@ def test_terms_that_may_differ_in_shape_are_not_fused_and_named(tmp_path: Path) 
     ]
 
 
+def test_positions_added_to_every_sequence_are_fused_too(tmp_path: Path) -> None:
+    nodes = [
+        *(
+            node_of("Shape", ["x"], ["length1"], start=1, end=2),
+            node_of("Slice", ["table", "zero", "length1", "one"], ["p"]),
+        ),
+        *(node_of("Add", ["p", "x"], ["s"]), node_of("LayerNormalization", ["s", "gamma", "beta"], ["y"])),
+    ]
+    weights = [weight_of("table", 1, 9, 8), whole_tensor("zero", [0]), whole_tensor("one", [1])]
+    weights += [weight_of("gamma", 8), weight_of("beta", 8)]
+    ends = [float_value(name, "batch", "length", 8) for name in "xy"]
+    model, _ = fused(model_of(nodes, ends[:1], ends[1:], weights), tmp_path)
+    assert list(model.graph.node[-1].input) == ["x", "p", "gamma", "beta"]
+    assert _kinds(model) == ["Shape", "Slice", "SkipLayerNormalization"]
+
+
 def test_only_the_kinds_that_are_named_are_fused(tmp_path: Path) -> None:
     _, notes = fused(encoder_layer("dynamo"), tmp_path, kinds=["gelu"])
     assert notes["fused"] == {"BiasGelu": 1}
@@ -340,12 +415,19 @@ def fused(
     return read_structure(result.model), {key: dict(notes[key]) for key in ("fused", "near")}  # type: ignore[arg-type, index, call-overload]
 
 
+def _decoder_feeds(batch: int, length: int, past: int) -> Mapping[str, Array]:
+    """Returns inputs of a decoder's layer; a past below 0 is none."""
+    places = np.arange(length)[None].repeat(batch, 0) + max(past, 0)
+    kept = {f"past_{name}": drawn(batch, 2, past, 8) for name in ("key", "value") if past >= 0}
+    return {"x": drawn(batch, length, 32), "positions": places, **kept}
+
+
 def drawn(*shape: int) -> Array:
     return np.random.default_rng(list(shape)).standard_normal(shape).astype(np.float32)
 
 
 def _feeds(model: ModelProto) -> Mapping[str, Array]:
-    sizes = {"batch": BATCH, "length": LENGTH, "past": PAST, "other": BATCH}
+    sizes = {"batch": BATCH, "length": LENGTH, "past": PAST, "other": BATCH, "other_keys": PAST}
     held = {tensor.name for tensor in model.graph.initializer}
     found: dict[str, Array] = {}
     for entry in model.graph.input:

@@ -164,5 +164,5 @@ def _mismatch(net: Net, found: Attention) -> str:
     if not any(is_float(net, each.whole or each.value) for each in (query, key, value)):
         return "an attention that is not known to be of float32"
     if found.mask and mask_shape(net, found) is None:
-        return "an attention whose mask is not known to have the shape [batch, heads, length, length of keys] or ones in it"
+        return "an attention whose mask has no known shape, or one for other heads"
     return ""

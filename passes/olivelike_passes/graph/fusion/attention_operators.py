@@ -59,7 +59,7 @@ def put_attention(net: Net, sizes: Sizes, found: Attention) -> None:
     sizes.learn(found.query)
     if net.opset >= ATTENTION_OPSET and _is_known_to_standard(net, found):
         pair = (keys, values) if keys is not None and values is not None and shared else (found.key, found.value)
-        _put_standard(net, sizes, found, cached(net, pair[0]), cached(net, pair[1]))
+        _put_standard(net, sizes, found, *_kept(net, found, *pair))
     elif keys is not None and values is not None and shared:
         _put_shared(net, sizes, found, keys, values)
     else:
@@ -76,11 +76,11 @@ def _is_known_to_standard(net: Net, found: Attention) -> bool:
 
 def _put_standard(net: Net, sizes: Sizes, found: Attention, keys: Cached, values: Cached) -> None:
     """Puts ONNX's `Attention` in, which knows shared and earlier keys; it is fastest where heads are not split before it."""
-    if bool(keys.past) != bool(values.past):
-        net.near["an attention that keeps keys of earlier tokens, but not values, or the other way round"] += 1
-        return
     query = found.query
-    sizes.learn(keys.new)
+    if keys.past:
+        sizes.learn_total(found.key.length, keys.past, keys.new)
+    else:
+        sizes.learn(keys.new)
     inputs = [sizes.together(each) for each in (query, keys.new, values.new)]
     inputs += [_mask(net, sizes, found), keys.past, values.past]
     made = [found.end.output[0], *((keys.both, values.both) if keys.past else ())]
@@ -110,7 +110,7 @@ def _put_shared(net: Net, sizes: Sizes, found: Attention, keys: Heads, values: H
 
     `GroupQueryAttention` takes several new tokens after earlier ones for a batch of one sequence only (ONNX Runtime 1.32).
     """
-    kept = cached(net, keys), cached(net, values)
+    kept = _kept(net, found, keys, values)
     new = [each.new for each in kept]
     split = all(each.whole for each in new) and _but_length(new[0]) == _but_length(new[1])
     fits = split and new[0].length == new[1].length == found.query.length
@@ -122,6 +122,13 @@ def _put_shared(net: Net, sizes: Sizes, found: Attention, keys: Heads, values: H
         _put_grouped(net, sizes, found, keys, kept)
     else:
         _put_stacked(net, sizes, found, keys, values)
+
+
+def _kept(net: Net, found: Attention, keys: Heads, values: Heads) -> tuple[Cached, Cached]:
+    others = [found.query.whole, found.query.value, found.mask]
+    kept = tuple(cached(net, each, [name for name in others if name], found.end) for each in (keys, values))
+    both = bool(kept[0].past) == bool(kept[1].past)
+    return (kept[0], kept[1]) if both else (Cached("", keys, keys.value), Cached("", values, values.value))
 
 
 def _put_grouped(net: Net, sizes: Sizes, found: Attention, keys: Heads, kept: tuple[Cached, Cached]) -> None:
@@ -172,22 +179,26 @@ def _put(
 
 
 def _mask(net: Net, sizes: Sizes, found: Attention) -> str:
-    """Returns the mask as the operators take it: with four axes, the last two in full."""
+    """Returns the mask as the operators take it: with four axes, the last two in full.
+
+    Where a size is not known to fit, the mask is expanded to it: that is what the addition did, or it would have failed.
+    """
     shape = mask_shape(net, found) if found.mask else None
     if shape is None:
         return ""
-    lengths = (found.query.length, found.key.length)
-    return found.mask if net.shape(found.mask) == (*shape[:2], *lengths) else sizes.expanded(found.mask, lengths)
+    batch = shape[0] if shape[0] in (1, found.query.batch) else found.query.batch
+    wanted = (batch, found.query.length, found.key.length)
+    fits = net.shape(found.mask) == (batch, shape[1], *wanted[1:])
+    return found.mask if fits else sizes.expanded(found.mask, wanted)
 
 
 def mask_shape(net: Net, found: Attention) -> Shape | None:
-    """Returns the shape of a mask with four axes, None where it does not fit."""
+    """Returns the shape of a mask with four axes; None where it is not known, or has heads that are others."""
     shape = net.shape(found.mask)
     if shape is None or len(shape) > 4:
         return None
     shape = (1,) * (4 - len(shape)) + shape
-    full: tuple[Dim, ...] = (found.query.batch, found.query.count, found.query.length, found.key.length)
-    return shape if all(size in (1, wanted) for size, wanted in zip(shape, full, strict=True)) else None
+    return shape if shape[1] in (1, found.query.count) else None
 
 
 def _is_finite(net: Net, mask: str) -> bool:

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from olivelike_passes.graph.fusion.dims import Dim, Shape, times
 from olivelike_passes.graph.fusion.net import Net
 from olivelike_passes.graph.fusion.nodes import whole, wholes
 
+if TYPE_CHECKING:
+    from onnx import NodeProto
+
 SPLIT = (0, 2, 1, 3)
 """How [batch, length, heads, size] is transposed to [batch, heads, length, size], and back."""
 DEEP = 8
+MANY = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,18 +125,37 @@ def unshared(net: Net, heads: Heads) -> Heads | None:
     return source if steps == wanted else None
 
 
-def cached(net: Net, heads: Heads) -> Cached:
-    """Returns heads as past ones and new ones, where the graph joins the two."""
+def cached(net: Net, heads: Heads, others: Collection[str], end: NodeProto) -> Cached:
+    """Returns heads as past ones and new ones, where the graph joins the two and an operator can do it instead.
+
+    Args:
+        net: the graph.
+        heads: keys or values.
+        others: what the operator is to take beside them; nothing of it may be computed from the joined heads.
+        end: the node whose place it is to take.
+    """
+    alone = Cached("", heads, heads.value)
     joined = net.maker(heads.value, "Concat")
-    if joined is not None and whole(joined, "axis", 0) in (2, -2) and len(joined.input) == 2:
-        new, past = heads_of(net, joined.input[1]), net.shape(joined.input[0])
-        if (
-            new is not None
-            and past is not None
-            and (past[0], past[1], past[3]) == (heads.batch, heads.count, heads.size)
-        ):
-            return Cached(joined.input[0], new, heads.value)
-    return Cached("", heads, heads.value)
+    if joined is None or whole(joined, "axis", 0) not in (2, -2) or len(joined.input) != 2:
+        return alone
+    new, past = heads_of(net, joined.input[1]), net.shape(joined.input[0])
+    fits = past is not None and (past[0], past[1], past[3]) == (heads.batch, heads.count, heads.size)
+    if new is None or not fits or _leads_to(net, heads.value, {*others, *joined.input, new.whole}, end):
+        return alone
+    return Cached(joined.input[0], new, heads.value)
+
+
+def _leads_to(net: Net, value: str, others: Collection[str], end: NodeProto) -> bool:
+    """Whether any of some values is computed from one, not counting what comes after a node; also if that is a long way."""
+    ahead, seen = [value], {value}
+    while ahead:
+        for node in net.users(ahead.pop()):
+            made = [name for name in node.output if name and name not in seen] if node is not end else []
+            ahead += made
+            seen.update(made)
+        if len(seen) > MANY or not seen.isdisjoint(others):
+            return True
+    return False
 
 
 def plain(net: Net, value: str) -> str:

@@ -59,13 +59,13 @@ class Sizes:
             self._made["total", length] = total
         return self._made[key], self._made["total", length]
 
-    def expanded(self, mask: str, lengths: Sequence[Dim]) -> str:
-        """Returns a mask with four axes, the last two as long as they are to be."""
-        key = ("mask", mask, *lengths)
+    def expanded(self, mask: str, wanted: tuple[Dim, Dim, Dim]) -> str:
+        """Returns a mask with four axes, as large as it is to be: for the batch, the length, and the length of the keys."""
+        key = ("mask", mask, *wanted)
         if key not in self._made:
-            ones = self.whole_numbers([1, 1])
-            wanted = self._add("Concat", [ones, *(self.vector(length) for length in lengths)], axis=0)
-            self._made[key] = self._add("Expand", [mask, wanted])
+            batch, *lengths = (self.vector(size) for size in wanted)
+            sizes = self._add("Concat", [batch, self.whole_numbers([1]), *lengths], axis=0)
+            self._made[key] = self._add("Expand", [mask, sizes])
         return self._made[key]
 
     def together(self, heads: Heads) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 from olivelike_passes.graph.fusion.build import fused_node
+from olivelike_passes.graph.fusion.dims import together
 from olivelike_passes.graph.fusion.net import FLOAT, Net
 from olivelike_passes.graph.fusion.nodes import real, whole
 
@@ -67,13 +68,13 @@ def as_skip_norm(net: Net, kind: str, norm: Normalized, end: NodeProto) -> bool:
     add = net.maker(norm.source, "Add")
     if add is None:
         return False
-    shapes = [net.shape(name) for name in add.input]
-    if shapes[0] is None or shapes[0] != shapes[1] or len(shapes[0]) not in (2, 3):
+    fitting = _with_the_larger_first(net, list(add.input))
+    if not fitting:
         net.near[
             "an addition before a normalization whose two terms are not known to have one shape of 2 or 3 axes"
         ] += 1
         return False
-    terms, bias = _without_bias(net, list(add.input))
+    terms, bias = _without_bias(net, fitting)
     inputs = [*terms, norm.weight, *([norm.bias] if kind == "SkipLayerNormalization" else []), bias]
     # Whoever else takes the sum gets it from the fused operator: its fourth output.
     total = "" if net.is_inner(norm.source) else norm.source
@@ -82,13 +83,26 @@ def as_skip_norm(net: Net, kind: str, norm: Normalized, end: NodeProto) -> bool:
     return True
 
 
+def _with_the_larger_first(net: Net, terms: list[str]) -> list[str]:
+    """Returns the two terms of a sum, if the operator takes them: of one shape, or the second the same for the whole batch."""
+    for first, second in (terms, terms[::-1]):
+        shape, other = net.shape(first), net.shape(second)
+        if shape is None or other is None or len(shape) not in (2, 3):
+            continue
+        # Embeddings of positions, cut off at their number, are as many as there are tokens: the sum would fail otherwise.
+        for_all = len(shape) == len(other) == 3 and other[0] == 1 and other[2] == shape[2] and other[1] != 1
+        if other == shape or (for_all and together(shape[1], other[1]) == shape[1]):
+            return [first, second]
+    return []
+
+
 def _without_bias(net: Net, terms: list[str]) -> tuple[list[str], str]:
     """Returns the two terms, and apart the vector that one of them is a sum with."""
-    shape = net.shape(terms[0])
     for place, term in enumerate(terms):
         add = net.inner(term, "Add") if terms[0] != terms[1] else None
         for value, vector in () if add is None else (tuple(add.input), tuple(add.input)[::-1]):
-            if net.vector(vector) is not None and net.vector(vector) == net.last(term) and net.shape(value) == shape:
+            length = net.vector(vector)
+            if length is not None and length == net.last(term) and net.shape(value) == net.shape(term):
                 terms[place] = value
                 return terms, vector
     return terms, ""

@@ -58,7 +58,8 @@ def _taken(net: Net, node: NodeProto) -> _Taken | None:
     keys, values = unshared(net, key), unshared(net, value)
     if keys is None or values is None or keys.count != values.count:
         keys, values = key, value
-    kept = cached(net, keys), cached(net, values)
+    others = [name for name in (query.whole, query.value, *node.input[MASK:]) if name]
+    kept = cached(net, keys, others, node), cached(net, values, others, node)
     # Which keys are later ones depends on what counts as past: nothing is told apart where they are hidden.
     if bool(kept[0].past) != bool(kept[1].past) or whole(node, "is_causal", 0):
         kept = Cached("", keys, keys.value), Cached("", values, values.value)

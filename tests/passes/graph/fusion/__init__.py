@@ -1,0 +1,1 @@
+"""Tests of the patterns that `fuse` knows."""
