@@ -17,15 +17,23 @@ from olivelike.onnxfile.read import opset, read_structure
 from olivelike.onnxfile.walk import nodes
 from olivelike.onnxfile.wiring import is_in_order
 from olivelike_passes.graph.graph_pass import GraphPass, Rewritten
+from olivelike_passes.graph.infer import inferred
 from olivelike_passes.graph.light import put_back, without_weights
-from olivelike_passes.graph.operators import function_nodes, is_same_operator
-from olivelike_passes.header import restore_header, unite_imports
+from olivelike_passes.graph.operators import (
+    drop_newer_defaults,
+    function_nodes,
+    is_same_further_down,
+    is_same_operator,
+    newer_attributes,
+)
+from olivelike_passes.header import replace_all, restore_header, unite_imports
 from olivelike_passes.weights import free_weights
 
 if TYPE_CHECKING:
-    from onnx import ModelProto
+    from onnx import ModelProto, NodeProto
 
 DEFAULT = ("", "ai.onnx")
+HIDDEN = "olivelike.hidden"
 
 
 def _exists(value: int) -> int:
@@ -55,7 +63,8 @@ class ConvertOpset(GraphPass[ConvertOpsetConfig]):
         Before a pass that asks for a later opset: per-channel QDQ quantization needs 13, 16-bit activations need 21.
 
     Limits:
-        Up works nearly always, down only where the converter has an adapter. Sparse tensors are refused, and functions of the
+        Up works nearly always. Down works to opset 11 for operators that have only come to take more types since, and else
+        where the converter has an adapter. Sparse tensors are refused, and functions of the
         model's own whose operators have changed: `inline_functions` before it writes them out.
 
     Example:
@@ -105,14 +114,51 @@ class ConvertOpset(GraphPass[ConvertOpsetConfig]):
         free_weights(light)
         before = opset(light)
         try:
-            converted = onnx.version_converter.convert_version(light, config.target)
+            converted = _converted(light, config.target)
         except (RuntimeError, ValueError, onnx.version_converter.ConvertError) as error:
             claim = f"there is no way from opset {before} to {config.target}: {' '.join(str(error).split())[-200:]}"
             raise fail(RefusedError, "OL301", claim) from error
         converted.ir_version = max(light.ir_version, onnx.helper.find_min_ir_version_for(converted.opset_import, True))
         _restore(converted, light)
+        if config.target < before and (found := _misfit(converted, light, config.target)):
+            raise fail(RefusedError, "OL301", f"there is no way from opset {before} to {config.target}: {found}")
         put_back(converted, model)
         return Rewritten(converted)
+
+
+def _converted(model: ModelProto, target: int) -> ModelProto:
+    """Converts a model with ONNX's converter, on the way down around the nodes that mean the same in the older version.
+
+    The converter has adapters for what has changed its form, and none where an operator merely came to take more types. Those
+    nodes are hidden from it, in a domain that it does not know; what it sees keeps its types by the stated ones.
+    """
+    import onnx
+
+    here = opset(model)
+    if target > here:
+        return onnx.version_converter.convert_version(model, target)
+    typed = inferred(model).model
+    for node in nodes(typed):
+        if node.domain in DEFAULT:
+            drop_newer_defaults(node, here, target)
+        if node.domain in DEFAULT and is_same_further_down(node, here, target):
+            node.domain = HIDDEN
+    typed.opset_import.add(domain=HIDDEN, version=1)
+    made = onnx.version_converter.convert_version(typed, target)
+    for node in nodes(made):
+        if node.domain == HIDDEN:
+            node.domain = ""
+    replace_all(made.opset_import, [entry for entry in made.opset_import if entry.domain != HIDDEN])
+    return made
+
+
+def _misfit(converted: ModelProto, original: ModelProto, target: int) -> str:
+    """Returns what an older version cannot have of what the converter made: attributes, types; empty where there is nothing."""
+    for node in nodes(converted):
+        if node.domain in DEFAULT and (newer := newer_attributes(node, target)):
+            return f"{node.op_type} has no attribute {newer[0]} there"
+    failed = inferred(converted).failed
+    return "" if not failed or inferred(original).failed else failed[-200:]
 
 
 def _changed_functions(model: ModelProto, target: int) -> Iterator[str]:
@@ -120,10 +166,14 @@ def _changed_functions(model: ModelProto, target: int) -> Iterator[str]:
     for function in model.functions:
         held = max((entry.version for entry in function.opset_import if entry.domain in DEFAULT), default=target)
         for node in function_nodes(function):
-            if node.domain in DEFAULT and not is_same_operator(node.op_type, "", held, target):
+            if node.domain in DEFAULT and not _is_same(node, held, target):
                 what = f"the function '{function.domain}:{function.name}' has {node.op_type} of version {held}"
                 yield f"{what}, which is another one in {target}: put `inline_functions: {{}}` before it"
                 break
+
+
+def _is_same(node: NodeProto, here: int, there: int) -> bool:
+    return is_same_operator(node.op_type, "", here, there) or (there < here and is_same_further_down(node, here, there))
 
 
 def _restore(converted: ModelProto, original: ModelProto) -> None:
@@ -143,7 +193,8 @@ def _restore(converted: ModelProto, original: ModelProto) -> None:
         pair[0].extend(pair[1])
     ends = {entry.name: entry for entry in (*before.input, *before.output)}
     for entry in (*graph.input, *graph.output):
-        entry.CopyFrom(ends[entry.name])
+        if entry.name in ends:
+            entry.CopyFrom(ends[entry.name])
     tensors = {tensor.name: tensor for tensor in before.initializer}
     for tensor in graph.initializer:
         if tensor.name in tensors:

@@ -75,6 +75,9 @@ class Deduplicate(GraphPass[DeduplicateConfig]):
         self, model: ModelProto, source: Artifact, config: DeduplicateConfig, context: PassContext
     ) -> Rewritten:
         """Merges weights first, so that the nodes that read them are equal too."""
+        make_way(
+            model, values_of(model.graph), keeping=values_of(model.graph)
+        )  # what a branch reads is then what is meant
         gone: list[int] = []
         if "initializers" in config.what:
             gone += _merge_main(model, source)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import ClassVar
 
+import numpy as np
 import onnx
 import pytest
 from pydantic import ValidationError
@@ -14,14 +15,15 @@ from olivelike.errors import RefusedError
 from olivelike.onnxfile import write
 from olivelike.onnxfile.check import validate_graph
 from olivelike.onnxfile.read import opset, read_model, read_structure
+from olivelike.onnxfile.walk import nodes
 from olivelike.testing import models, odd_models
-from olivelike.testing.building import float_value, model_of, node_of, value_of
+from olivelike.testing.building import float_value, model_of, node_of, value_of, whole_tensor
 from olivelike.testing.context import run_model
 from olivelike.testing.feeds import feeds_for
 from olivelike.testing.graph_contract import GraphPassContract
 from olivelike.testing.pass_contract import Refusal, gap_between
 from olivelike.testing.run_pass import run_pass
-from olivelike_passes.graph import light
+from olivelike_passes.graph import convert_opset, light
 from olivelike_passes.graph.convert_opset import ConvertOpset, ConvertOpsetConfig
 from tests.passes.running import applied, artifact
 
@@ -119,6 +121,62 @@ def test_every_version_up_gives_the_same_numbers(build: odd_models.Build, target
     before = run_model(source.model, feeds)
     after = run_model(applied(ConvertOpset, build(), tmp_path, target=target).model, feeds)
     assert all(gap_between(values, after[name]) < 1e-6 for name, values in before.items())  # sums in another order
+
+
+@pytest.mark.parametrize("target", [11, 13, 15])
+@pytest.mark.parametrize(
+    "build", [models.mlp, models.bert_layer, models.if_model, odd_models.loop, odd_models.function]
+)
+def test_operators_that_only_came_to_take_more_types_go_down(
+    build: odd_models.Build, target: int, tmp_path: Path
+) -> None:
+    source = artifact(build(), tmp_path / "again")
+    result = applied(ConvertOpset, build(), tmp_path, target=target)
+    model = read_structure(result.model)
+    assert opset(model) == target
+    assert not any(node.domain == convert_opset.HIDDEN for node in nodes(model))
+    feeds = feeds_for(source.model)
+    after = run_model(result.model, feeds)
+    before = run_model(source.model, feeds)
+    assert all(gap_between(values, after[name]) < 1e-6 for name, values in before.items())  # sums in another order
+
+
+@pytest.mark.parametrize(
+    ("node", "here", "target", "words"),
+    [
+        (node_of("Relu", ["x"], ["y"]), 17, 10, "No Adapter"),
+        (node_of("Reshape", ["x", "s"], ["y"], allowzero=1), 17, 13, "Adapter"),
+        (node_of("Gelu", ["x"], ["y"]), 20, 13, "Gelu"),
+    ],
+)
+def test_operators_that_meant_less_do_not_go_down(
+    node: onnx.NodeProto, here: int, target: int, words: str, tmp_path: Path
+) -> None:
+    weights = [whole_tensor("s", [1, 1, 2, 2])] if "s" in node.input else []
+    model = model_of([node], [float_value("x", 1, 1, 2, 2)], [float_value("y", 1, 1, 2, 2)], weights, opset=here)
+    with pytest.raises(RefusedError, match=rf"OL301.*no way from opset {here} to {target}.*{words}"):
+        applied(ConvertOpset, model, tmp_path, target=target)
+
+
+def test_newer_attributes_that_say_the_usual_are_left_out_on_the_way_down(tmp_path: Path) -> None:
+    nodes = [
+        node_of("Reshape", ["x", "s"], ["r"], allowzero=0),
+        node_of("ReduceMean", ["r", "axes"], ["y"], keepdims=1, noop_with_empty_axes=0),
+    ]
+    weights = [whole_tensor("s", [2, 8]), whole_tensor("axes", [1])]
+    model = model_of(nodes, [float_value("x", 4, 4)], [float_value("y", 2, 1)], weights, opset=18)
+    source = artifact(model, tmp_path / "again")
+    feeds = feeds_for(source.model)
+    result = applied(ConvertOpset, model, tmp_path, target=13)
+    validate_graph(result.model)
+    np.testing.assert_array_equal(run_model(result.model, feeds)["y"], run_model(source.model, feeds)["y"])
+
+
+def test_types_that_the_older_version_did_not_take_do_not_go_down(tmp_path: Path) -> None:
+    """Multiplying 16-bit whole numbers came with opset 14."""
+    model = model_of([node_of("Mul", ["x", "x"], ["y"])], [value_of("x", "INT16", 2)], [value_of("y", "INT16", 2)])
+    with pytest.raises(RefusedError, match=r"no way from opset 17 to 13.*(INT16|int16)"):
+        applied(ConvertOpset, model, tmp_path, target=13)
 
 
 def test_operators_in_branches_are_converted_too(tmp_path: Path) -> None:
