@@ -257,3 +257,15 @@ def test_a_node_holds_what_its_constants_hold() -> None:
         for n in chain.model.graph.node
         if n.op_type == "Constant"
     )
+
+
+def test_quantization_annotations_go_with_the_values_and_keep_the_tensors_they_name(tmp_path: Path) -> None:
+    model = models.mlp()
+    model.graph.initializer.append(float_tensor("h_scale", [0.5]))
+    annotation = model.graph.quantization_annotation.add(tensor_name="h")
+    annotation.quant_parameter_tensor_names.add(key="SCALE_TENSOR", value="h_scale")
+    made = applied(Split, model, tmp_path, by="nodes", at=["r"])
+    first, second = (read_structure(made.folder / part) for part in made.manifest.parts.values())
+    assert [each.tensor_name for each in first.graph.quantization_annotation] == ["h"]
+    assert "h_scale" in {tensor.name for tensor in first.graph.initializer}
+    assert not second.graph.quantization_annotation
