@@ -32,6 +32,32 @@ def _through(chain: Space, passes: Mapping[str, type[AnyPass]], before: tuple[st
     return before
 
 
+def misfits(tree: Space, passes: Mapping[str, type[AnyPass]]) -> dict[str, str]:
+    """Returns the steps that can take nothing that the steps before them make, by name, and why.
+
+    Where the model itself may arrive, its kind is not known yet, and nothing is said.
+    """
+    found: dict[str, str] = {}
+    _misfits(tree, passes, (SOURCE_KIND,), found)
+    return found
+
+
+def _misfits(chain: Space, passes: Mapping[str, type[AnyPass]], before: tuple[str, ...], found: dict[str, str]) -> None:
+    for node in chain:
+        match node:
+            case StepSpace(pass_name=name):
+                accepts = passes[name].accepts
+                if SOURCE_KIND not in before and not accepts & set(before):
+                    wanted, given = " or ".join(sorted(accepts)), " or ".join(before)
+                    found[node.name] = f"{name} takes {wanted}, and what arrives is {given}"
+            case ForkSpace(alternatives=alternatives):
+                for alternative in alternatives:
+                    _misfits(alternative, passes, before, found)
+            case _ as never:
+                assert_never(never)
+        before = _through((node,), passes, before)
+
+
 def deliverable(written: str, made: tuple[str, ...], findings: Findings) -> str:
     """Returns the kind that can win: the one that the user names, else what the last step produces.
 

@@ -14,12 +14,13 @@ from olivelike.plan.draw import TreeSpace
 from olivelike.plan.findings import Findings, Places
 from olivelike.plan.goals import resolve_constraints, resolve_metrics, resolve_objectives
 from olivelike.plan.idle import idle_notes
-from olivelike.plan.kinds import deliverable, kinds_made, several
+from olivelike.plan.kinds import deliverable, kinds_made, misfits, several
 from olivelike.plan.model import INPUT, NO_BASELINE, MetricPlan, ModelPlan, Plan
 from olivelike.plan.steps import Steps, resolve_steps
 from olivelike.plan.tasks import TASKS
 from olivelike.registry import Registry
 from olivelike.workflow.schema import TargetSection, Workflow
+from olivelike.workflow.steps import walk
 from olivelike.workflow.write import written
 
 
@@ -59,6 +60,7 @@ def resolve(
     _check_strategy(workflow, registry, findings)
     _check_choices(workflow, steps, findings)
     _check_baseline(workflow, metrics, steps, findings)
+    _check_kinds(workflow, steps, findings)
     kinds = kinds_made(steps.tree, steps.passes)
     kind = deliverable(workflow.output.kind, kinds, findings)
     findings.raise_any()
@@ -157,6 +159,15 @@ def _check_choices(workflow: Workflow, steps: Steps, findings: Findings) -> None
         return
     claim = f"{steps.choices[0]} is a choice, but there is no constraint and no objective to choose by"
     findings.add("OL117", claim, ("passes",), "add constraints or objectives, or leave one value")
+
+
+def _check_kinds(workflow: Workflow, steps: Steps, findings: Findings) -> None:
+    unfit = misfits(steps.tree, steps.passes)
+    for path, step in walk(workflow.passes):
+        if step.name in unfit:
+            findings.add(
+                "OL112", unfit[step.name], path, "leave one of the steps out, or put one between that converts"
+            )
 
 
 def _check_baseline(workflow: Workflow, metrics: Sequence[MetricPlan], steps: Steps, findings: Findings) -> None:

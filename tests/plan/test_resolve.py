@@ -202,6 +202,24 @@ def test_data_that_are_marked_for_something_else_are_refused(job: Job) -> None:
     assert ("OL112", "metrics.accuracy.data") in problems(job)
 
 
+def test_a_step_that_can_take_nothing_of_what_arrives_is_found_before_any_work(job: Job) -> None:
+    job["passes"] = [{"split": {}}, {"simplify": {}}]
+    assert ("OL112", "passes.1") in problems(job)
+    job["passes"] = [{"split": {}}, {"name": "way", "one_of": [{"compose": {}}, {"simplify": {}}]}]
+    assert ("OL112", "passes.1.one_of.1") in problems(job)
+
+
+def test_steps_that_may_fit_are_left_to_the_run(job: Job) -> None:
+    for passes in (
+        [{"compose": {}}],
+        [{"split": {}}, {"compose": {}}, {"simplify": {}}],
+        [{"name": "cut", "one_of": [{"split": {}}, "none"]}, {"compose": {}, "when": {"cut": "split"}}],
+        [{"name": "cut", "one_of": [{"split": {}}, "none"]}, {"simplify": {}}],
+    ):
+        job["passes"] = cast("Json", passes)
+        assert plan(job).passes
+
+
 def test_a_mistake_is_not_said_twice_for_what_follows_from_it(job: Job) -> None:
     job["metrics"] = {"accuracy": {"type": "acuracy", "data": "test"}, "size": {"type": "size"}}
     assert problems(job) == [("OL107", "metrics.accuracy.type")]

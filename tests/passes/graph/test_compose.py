@@ -181,3 +181,27 @@ def test_the_note_of_split_is_used_up(tmp_path: Path) -> None:
     parts = run_pass(Split, artifact(models.mlp(), tmp_path), {}, tmp_path / "split")
     whole = run_pass(Compose, parts, {}, tmp_path / "whole")
     assert whole.manifest.notes == {"compose": {"parts": ["part0", "part1"]}}
+
+
+def test_parts_in_folders_of_their_own_bring_their_external_data(tmp_path: Path) -> None:
+    for name, kind, source, result in (("a", "Add", "x", "h"), ("b", "Mul", "h", "y")):
+        (tmp_path / name).mkdir()
+        models.save_external(one(kind, source, result, width=256), tmp_path / name)
+    manifest = Manifest(PARTS_KIND, {"a": "a/model.onnx", "b": "b/model.onnx"})
+    whole = run_pass(Compose, Artifact(tmp_path, manifest, "0" * 64), {}, tmp_path / "run")
+    x = np.ones((2, 256), np.float32)
+    between = run_model(tmp_path / "a/model.onnx", {"x": x})
+    np.testing.assert_array_equal(
+        run_model(whole.model, {"x": x})["y"], run_model(tmp_path / "b/model.onnx", between)["y"]
+    )
+
+
+def test_a_part_in_the_oldest_format_is_brought_to_the_newer(tmp_path: Path) -> None:
+    old = one("Add", "x", "h")
+    old.ir_version = 3
+    old.graph.input.append(float_value("w", 4))
+    for built in ({"a": old, "b": one("Mul", "h", "y")}, {"b": one("Mul", "z", "x"), "a": old}):
+        whole = run_pass(Compose, parts_of(built, tmp_path / "".join(built)), {}, tmp_path / f"run-{''.join(built)}")
+        model = read_structure(whole.model)
+        assert model.ir_version == 8
+        assert [entry.name for entry in model.graph.input] == ["x" if next(iter(built)) == "a" else "z"]

@@ -8,6 +8,7 @@ from typing import ClassVar, cast
 
 import numpy as np
 import onnx
+import onnxruntime
 import pytest
 from pydantic import ValidationError
 
@@ -19,7 +20,7 @@ from olivelike.onnxfile.read import read_structure
 from olivelike.onnxfile.wiring import put_in_order
 from olivelike.testing import models, odd_models
 from olivelike.testing.building import float_tensor, float_value, model_of, node_of, weight_of
-from olivelike.testing.context import run_model
+from olivelike.testing.context import MemoryContext, run_model
 from olivelike.testing.feeds import feeds_for
 from olivelike.testing.graph_contract import GraphPassContract
 from olivelike.testing.pass_contract import Refusal
@@ -193,6 +194,28 @@ def test_a_model_that_one_provider_runs_is_not_cut(tmp_path: Path) -> None:
         run_pass(Split, source, {"by": "provider"}, tmp_path / "run")
 
 
+@pytest.mark.skipif(
+    "OpenVINOExecutionProvider" not in onnxruntime.get_available_providers(), reason="needs onnxruntime-openvino"
+)
+def test_a_part_ends_where_another_provider_goes_on(tmp_path: Path) -> None:
+    nodes = [
+        node_of("MatMul", ["x", "w"], ["a"]),
+        node_of("Hardmax", ["a"], ["b"]),  # OpenVINO has none
+        node_of("MatMul", ["b", "w"], ["y"]),
+    ]
+    model = model_of(nodes, [float_value("x", 4, 16)], [float_value("y", 4, 16)], [weight_of("w", 16, 16)])
+    source = artifact(model, tmp_path)
+    for name in ("out", "scratch"):
+        (tmp_path / name).mkdir()
+    providers = (Provider("OpenVINOExecutionProvider", {"device_type": "CPU"}), Provider("CPUExecutionProvider"))
+    context = MemoryContext(tmp_path / "scratch", target=Target(providers=providers))
+    manifest = Split().run(source, tmp_path / "out", SplitConfig(by="provider"), context)
+    made = Artifact(tmp_path / "out", manifest, "")
+    assert flows(made)[-1] == (["b"], ["y"])
+    expected = run_model(source.model, feeds_for(source.model))["y"]
+    np.testing.assert_allclose(run_chain(made, source.model)["y"], expected, rtol=1e-5)
+
+
 def test_no_part_is_taken_for_the_model(tmp_path: Path) -> None:
     made = applied(Split, models.mlp(), tmp_path)
     with pytest.raises(StepError, match="part0, part1 is no single model"):
@@ -234,3 +257,15 @@ def test_a_node_holds_what_its_constants_hold() -> None:
         for n in chain.model.graph.node
         if n.op_type == "Constant"
     )
+
+
+def test_quantization_annotations_go_with_the_values_and_keep_the_tensors_they_name(tmp_path: Path) -> None:
+    model = models.mlp()
+    model.graph.initializer.append(float_tensor("h_scale", [0.5]))
+    annotation = model.graph.quantization_annotation.add(tensor_name="h")
+    annotation.quant_parameter_tensor_names.add(key="SCALE_TENSOR", value="h_scale")
+    made = applied(Split, model, tmp_path, by="nodes", at=["r"])
+    first, second = (read_structure(made.folder / part) for part in made.manifest.parts.values())
+    assert [each.tensor_name for each in first.graph.quantization_annotation] == ["h"]
+    assert "h_scale" in {tensor.name for tensor in first.graph.initializer}
+    assert not second.graph.quantization_annotation
