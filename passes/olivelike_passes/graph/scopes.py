@@ -68,13 +68,13 @@ def make_way(model: ModelProto, wanted: Iterable[str], keeping: Collection[str])
     Returns:
         For each value of the main graph that stands in the way, a free name for it.
     """
-    names = set(wanted)
+    names, kept = set(wanted), set(keeping)
     taken = all_values(model) | names
     for graph in inner_graphs(model.graph):
         renamed = _others(sorted(names.intersection(values_of(graph))), taken)
         if renamed:
             rename_values(graph, renamed)
-    return _others([name for name in values_of(model.graph) if name in names and name not in keeping], taken)
+    return _others([name for name in values_of(model.graph) if name in names and name not in kept], taken)
 
 
 def _others(names: Iterable[str], taken: set[str]) -> dict[str, str]:
