@@ -44,12 +44,15 @@ FUSIONS: Mapping[Kind, tuple[Callable[[Net], None], ...]] = {
 """What looks for each kind, in the order in which they run: later ones build on what earlier ones put in."""
 
 
+DEFAULT: tuple[Kind, ...] = ("layer_norm", "rms_norm", "gelu", "rotary", "attention")
+
+
 class FuseConfig(PassConfig):
     """What `fuse` is to look for."""
 
-    kinds: tuple[Kind, ...] = tuple(FUSIONS)
-    """Which patterns to fuse, of `layer_norm`, `rms_norm`, `gelu`, `rotary`, `attention` and `skip_norm` (an addition and the
-    normalization after it)."""
+    kinds: tuple[Kind, ...] = DEFAULT
+    """Which patterns to fuse, of `layer_norm`, `rms_norm`, `gelu`, `rotary`, `attention`, and `skip_norm`, which is an addition
+    and the normalization after it; that one is not fused unless it is named, because it is slower on CPUs."""
 
 
 class Fuse(GraphPass[FuseConfig]):
@@ -73,6 +76,10 @@ class Fuse(GraphPass[FuseConfig]):
         It puts an operator in only where it computes the same for every input: constants, axes, types and sizes are checked,
         sizes by following how the graph computes them, with names in the place of open dimensions. Weights are not read.
         The notes count what was put in, and what was nearly a pattern and why it is none.
+
+        `skip_norm` must be named, and is for GPUs: on a CPU (ONNX Runtime 1.32, x86-64) `SkipLayerNormalization` of 128 x 384
+        numbers takes 300 us, an `Add` and a `LayerNormalization` 43 us. `rms_norm` takes an addition before it in where
+        the opset has no `RMSNormalization`: that is faster than the operators it was written in (54 us and 66 us).
 
     When to use it:
         After `simplify`, before quantization and before `float16`, for models that run on ONNX Runtime. Where the inputs'

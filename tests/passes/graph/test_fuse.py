@@ -10,6 +10,7 @@ import numpy as np
 import onnx
 import pytest
 
+from olivelike.digest import Json
 from olivelike.onnxfile.check import validate_graph
 from olivelike.onnxfile.read import read_structure
 from olivelike.testing import models, odd_models
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 CLOSE = 1e-5
 """Outputs may differ by so much of their largest magnitude: float32 sums in another order."""
 BATCH, LENGTH, PAST = 3, 5, 4
+EVERY: list[Json] = ["layer_norm", "rms_norm", "gelu", "rotary", "attention", "skip_norm"]
 
 
 def in_branch() -> ModelProto:
@@ -53,7 +55,8 @@ def own_operator() -> ModelProto:
 
 class TestFuse(GraphPassContract):
     pass_type = Fuse
-    configs = ({}, {"kinds": ["skip_norm", "attention", "gelu", "layer_norm", "rms_norm"]})
+    configs = ({"kinds": EVERY}, {})
+    odd_config: ClassVar = {}
     accepted: ClassVar = {
         "torchscript encoder": lambda: encoder_layer("torchscript"),
         "dynamo encoder": lambda: encoder_layer("dynamo"),
@@ -372,6 +375,11 @@ def test_positions_added_to_every_sequence_are_fused_too(tmp_path: Path) -> None
     assert _kinds(model) == ["Shape", "Slice", "SkipLayerNormalization"]
 
 
+def test_addition_before_a_layer_normalization_stays_unless_its_fusion_is_asked_for(tmp_path: Path) -> None:
+    result = applied(Fuse, encoder_layer("dynamo"), tmp_path)
+    assert result.manifest.notes["fuse"] == {"fused": {"BiasGelu": 1, "MultiHeadAttention": 1}, "near": {}}
+
+
 def test_only_the_kinds_that_are_named_are_fused(tmp_path: Path) -> None:
     _, notes = fused(encoder_layer("dynamo"), tmp_path, kinds=["gelu"])
     assert notes["fused"] == {"BiasGelu": 1}
@@ -400,12 +408,12 @@ def test_double_precision_is_left_alone(tmp_path: Path) -> None:
 
 
 def fused(
-    model: ModelProto, folder: Path, feeds: Mapping[str, Array] | None = None, **settings: list[str]
+    model: ModelProto, folder: Path, feeds: Mapping[str, Array] | None = None, **settings: Json
 ) -> tuple[ModelProto, dict[str, dict[str, int]]]:
     """Returns what the pass makes of a model, and its notes, having compared the outputs."""
     given = feeds or _feeds(model)
     path = models.save(model, folder / "before")
-    result = applied(Fuse, model, folder, **settings)
+    result = applied(Fuse, model, folder, **({"kinds": EVERY} | settings))
     validate_graph(result.model)
     before, after = run_model(path, given), run_model(result.model, given)
     for name, values in before.items():

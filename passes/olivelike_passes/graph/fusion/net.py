@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING
 
 from olivelike.onnxfile.tensors import inlined
 from olivelike.onnxfile.wiring import reads, rename_reads
+from olivelike_passes.graph.fusion.content_rules import BOOL, LONGEST, WHOLE
 from olivelike_passes.graph.fusion.dims import Dim, Shape
 from olivelike_passes.graph.fusion.nodes import is_standard
-from olivelike_passes.graph.fusion.shapes import BOOL, LONGEST, WHOLE, Shapes
+from olivelike_passes.graph.fusion.shapes import Shapes
 from olivelike_passes.header import replace_all
 
 if TYPE_CHECKING:
