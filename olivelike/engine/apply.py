@@ -58,7 +58,7 @@ def apply_pass(
     workflow: dict[str, Json] = {
         "name": name,
         "model": {"path": str(model.absolute())},
-        "passes": [{name: config}],
+        "passes": [{name: config, "verify": "full"}],
     }
     if data.path or data.inputs or data.labels:
         config |= _data_parameter(installed().pass_named(name).config, name)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -9,7 +10,7 @@ from olivelike.contracts.artifact import PARTS_KIND, Artifact
 from olivelike.contracts.metric import Session
 from olivelike.contracts.passes import AnyPass
 from olivelike.contracts.task import StepTask
-from olivelike.errors import OlivelikeError, StepError, fail
+from olivelike.errors import InputError, OlivelikeError, StepError, fail
 from olivelike.evaluate.sessions.random_feeds import random_feeds
 from olivelike.evaluate.sessions.session import open_session
 from olivelike.onnxfile.check import check_model_file, validate_graph
@@ -37,11 +38,14 @@ def verify(kind: type[AnyPass], task: StepTask, source: Artifact, made: Artifact
         _check_graph(kind, made.folder / part)
     if made.kind == PARTS_KIND or not task.target.present:
         return  # what a part takes is what another gives: random values may be nothing that it ever sees
-    session = _loaded(made, task)
+    session = _loaded(made, source, task)
     before = _probe(source, task, session) if source.kind == VERIFIED_KIND else None
-    feeds = random_feeds(session.inputs, 1, {}, SEED)
     try:
-        after = session.run(feeds)
+        feeds = random_feeds(session.inputs, 1, {}, SEED)
+    except InputError:  # no values can be made up for it (words): that it loads is all that can be said
+        return
+    try:
+        after = dict(_arrays(session.run(feeds)))
     except OlivelikeError as error:
         if before is None:
             return
@@ -60,12 +64,24 @@ def _check_graph(kind: type[AnyPass], model: Path) -> None:
         raise fail(StepError, "OL304", claim, hint=f"tell the author of {kind.name}") from error
 
 
-def _loaded(made: Artifact, task: StepTask) -> Session:
+def _loaded(made: Artifact, source: Artifact, task: StepTask) -> Session:
     try:
         return open_session(made, task.target)
     except OlivelikeError as error:
         problem = error.problems[0]
+        if source.kind == VERIFIED_KIND and not _loads(source, task):
+            claim = f"the runtime cannot load what came into {task.pass_name} either: {problem.claim}"
+            hint = "name the libraries of its custom operators (`model.custom_operators`), or use a runtime that has what it needs"
+            raise fail(StepError, "OL304", claim, hint=hint) from error
         raise fail(StepError, "OL304", f"{task.pass_name} wrote a model that does not load: {problem.claim}") from error
+
+
+def _loads(source: Artifact, task: StepTask) -> bool:
+    try:
+        open_session(source, task.target)
+    except OlivelikeError:
+        return False
+    return True
 
 
 def _probe(source: Artifact, task: StepTask, made: Session) -> dict[str, Array] | None:
@@ -74,9 +90,20 @@ def _probe(source: Artifact, task: StepTask, made: Session) -> dict[str, Array] 
         session = open_session(source, task.target)
         if [(i.name, i.dtype) for i in session.inputs] != [(i.name, i.dtype) for i in made.inputs]:
             return None
-        return session.run(random_feeds(session.inputs, 1, {}, SEED))
+        return dict(_arrays(session.run(random_feeds(session.inputs, 1, {}, SEED))))
     except OlivelikeError:
         return None
+
+
+def _arrays(outputs: Mapping[str, object]) -> Iterator[tuple[str, Array]]:
+    """Yields the arrays among a model's outputs, each with its name; those of a sequence with their places, no maps."""
+    import numpy as np
+
+    for name, value in outputs.items():
+        if isinstance(value, np.ndarray):
+            yield name, value
+        elif isinstance(value, list):
+            yield from _arrays({f"{name}[{place}]": each for place, each in enumerate(value)})
 
 
 def _check_finite(kind: type[AnyPass], after: dict[str, Array], before: dict[str, Array] | None) -> None:

@@ -17,6 +17,8 @@ def defects(model: ModelProto) -> list[str]:
     Linear in the number of nodes. Nodes that only stand in the wrong order are no defect: `wiring.put_in_order` mends that.
     """
     found = _of_graph(model.graph, frozenset())
+    if not model.graph.output:
+        found.append("the model has no 'output'")
     names = [node.name for node in model.graph.node if node.name]
     return found + [f"several nodes are called {name!r}, which the runtime refuses" for name in _repeated(names)]
 

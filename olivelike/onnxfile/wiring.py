@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from copy import deepcopy
 from typing import TYPE_CHECKING
 
@@ -46,17 +46,58 @@ def leading_to(
     return sorted(seen)
 
 
-def rename_reads(node: NodeProto, names: dict[str, str]) -> None:
-    """Renames what a node reads, in the graphs inside it too, in place."""
+def rename_reads(node: NodeProto, names: Mapping[str, str]) -> None:
+    """Renames what a node reads, in the graphs inside it too, in place.
+
+    A value of an inner graph that would hide a new name from those who read it there gets another name.
+    """
     for place, name in enumerate(node.input):
         node.input[place] = names.get(name, name)
     for graph in graphs_inside(node):
-        own = _made_inside(graph)
-        outer = {old: new for old, new in names.items() if old not in own}
+        outer = {old: new for old, new in names.items() if old not in _made_inside(graph)}
+        _clear_the_way(graph, outer)
         for inner in graph.node:
             rename_reads(inner, outer)
         for output in graph.output:
             output.name = outer.get(output.name, output.name)
+
+
+def rename_values(graph: GraphProto, names: Mapping[str, str]) -> None:
+    """Renames values of a graph wherever they are named, all at once: two may trade names.
+
+    The new names must be free in the graph itself; in the graphs inside it, values that would hide them get others.
+    """
+    mapping = dict(names)
+    for entry in (*graph.input, *graph.output, *graph.value_info, *graph.initializer):
+        entry.name = mapping.get(entry.name, entry.name)
+    for sparse in graph.sparse_initializer:
+        sparse.values.name = mapping.get(sparse.values.name, sparse.values.name)
+    for note in graph.quantization_annotation:
+        note.tensor_name = mapping.get(note.tensor_name, note.tensor_name)
+        for pair in note.quant_parameter_tensor_names:
+            pair.value = mapping.get(pair.value, pair.value)
+    for node in graph.node:
+        for place, name in enumerate(node.output):
+            node.output[place] = mapping.get(name, name)
+        rename_reads(node, mapping)
+
+
+def _clear_the_way(graph: GraphProto, names: Mapping[str, str]) -> None:
+    """Gives an inner graph's own values other names where they would hide what it reads from around it by a new name."""
+    read = _captures(graph)
+    own = _made_inside(graph)
+    hiding = own & {names[name] for name in read if name in names}
+    if hiding:
+        taken = own | set(read) | set(names.values())
+        rename_values(graph, {name: _another(name, taken) for name in sorted(hiding)})
+
+
+def _another(name: str, taken: set[str]) -> str:
+    number = 1
+    while f"{name}_{number}" in taken:
+        number += 1
+    taken.add(f"{name}_{number}")
+    return f"{name}_{number}"
 
 
 def tidy(graph: GraphProto) -> None:
@@ -126,4 +167,5 @@ def _captures(graph: GraphProto) -> list[str]:
 
 def _made_inside(graph: GraphProto) -> set[str]:
     own = {entry.name for entry in graph.input} | {tensor.name for tensor in graph.initializer}
+    own |= {sparse.values.name for sparse in graph.sparse_initializer}
     return own | {name for node in graph.node for name in node.output}

@@ -159,7 +159,7 @@ def shared_between_branches() -> ModelProto:
     return model_of(nodes, inputs, [float_value("y", "batch", WIDTH)], [weight_of("w", WIDTH, WIDTH)])
 
 
-def shadowed_names() -> ModelProto:
+def same_names_in_branches() -> ModelProto:
     """Two branches that each call their values by the same names: `flag` bool [] and `x` float32 [batch, 16] to `y`."""
     import onnx
 
@@ -170,6 +170,45 @@ def shadowed_names() -> ModelProto:
     nodes = [node_of("If", ["flag"], ["y"], then_branch=branch("yes", "Relu"), else_branch=branch("no", "Tanh"))]
     inputs = [value_of("flag", "BOOL"), float_value("x", "batch", WIDTH)]
     return model_of(nodes, inputs, [float_value("y", "batch", WIDTH)])
+
+
+def hidden_names() -> ModelProto:
+    """A loop with a weight of its own that hides a value of the main graph, of which it reads an equal one by another name.
+
+    Who takes the two equal values for one must not let the loop read its own: `x` float32 [batch, 16] to `y`, the same.
+    """
+    import onnx
+
+    body = onnx.helper.make_graph(
+        [
+            node_of("Identity", ["go_on"], ["still"]),
+            node_of("Add", ["state", "other"], ["sum"]),
+            node_of("Mul", ["sum", "one"], ["next_state"]),
+        ],
+        "body",
+        [value_of("step", "INT64"), value_of("go_on", "BOOL"), float_value("state", "batch", 16)],
+        [value_of("still", "BOOL"), float_value("next_state", "batch", 16)],
+        [weight_of("one", 16)],
+    )
+    nodes = [
+        node_of("Relu", ["x"], ["one"]),
+        node_of("Relu", ["x"], ["other"]),
+        node_of("Loop", ["times", "", "x"], ["looped"], body=body),
+        node_of("Add", ["looped", "one"], ["y"]),
+    ]
+    inputs, outputs = ([float_value(name, "batch", 16)] for name in "xy")
+    return model_of(nodes, inputs, outputs, [whole_tensor("times", 2)])
+
+
+def sequence_output() -> ModelProto:
+    """An output that is a sequence of tensors, beside one that is a tensor: `x` float32 [4, 16] to `parts` and `y`."""
+    import onnx
+
+    nodes = [node_of("SplitToSequence", ["x", "halves"], ["parts"], axis=0), node_of("Relu", ["x"], ["y"])]
+    parts = onnx.helper.make_tensor_sequence_value_info("parts", onnx.TensorProto.FLOAT, [2, 16])
+    return model_of(
+        nodes, [float_value("x", 4, 16)], [parts, float_value("y", 4, 16)], [whole_tensor("halves", [2, 2])]
+    )
 
 
 def function() -> ModelProto:
@@ -243,6 +282,7 @@ RUNNABLE: Mapping[str, Build] = {
     "copies_input": models.copies_input,
     "function": function,
     "half": models.half,
+    "hidden_names": hidden_names,
     "if": models.if_model,
     "large_constant": large_constant,
     "loop": loop,
@@ -256,7 +296,8 @@ RUNNABLE: Mapping[str, Build] = {
     "repeated_opset": models.repeated_opset,
     "scalars": scalars,
     "sequences": sequences,
-    "shadowed_names": shadowed_names,
+    "same_names_in_branches": same_names_in_branches,
+    "sequence_output": sequence_output,
     "shared_between_branches": shared_between_branches,
     "sparse_weight": sparse_weight,
     "strings": models.string_input,

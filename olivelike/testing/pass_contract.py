@@ -274,16 +274,21 @@ class PassContract:
         raise AssertionError("the pass accepted a model that it should refuse")
 
 
-def _is_finite(values: Array) -> bool:
+def _is_finite(values: Array | list[Array]) -> bool:
     import numpy as np
 
+    if isinstance(values, list):
+        return all(map(_is_finite, values))
     return values.dtype.kind not in "fc" or bool(np.isfinite(values).all())
 
 
-def gap_between(expected: Array, got: Array) -> float:
+def gap_between(expected: Array | list[Array], got: Array | list[Array]) -> float:
     """Returns the largest difference as a share of the largest magnitude expected; of words and truth values 0 or 1."""
     import numpy as np
 
+    if isinstance(expected, list) or isinstance(got, list):  # a sequence of tensors
+        assert isinstance(expected, list) and isinstance(got, list)
+        return max((gap_between(one, other) for one, other in zip(expected, got, strict=True)), default=0.0)
     if expected.dtype.kind in "OUSb":
         return float(np.any(expected != got))
     wide = cast("np.ndarray[tuple[int, ...], np.dtype[np.float64]]", expected.astype(np.float64))

@@ -5,13 +5,16 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
 
 import olivelike
 from olivelike.digest import Json
+from olivelike.testing import models, odd_models
 from tests.cli.conftest import WORKFLOW, Command
 
 HEAVY = {
@@ -211,6 +214,25 @@ def test_apply_writes_a_model_in_parts_into_a_folder_only(command: Command, fold
     assert ended.code == 2
     assert "split makes a model in several files" in ended.err
     assert not (folder / "parts.onnx").exists()
+
+
+@pytest.mark.parametrize("build", [odd_models.sequence_output, models.string_input])
+def test_apply_takes_models_whose_values_are_no_numbers(
+    command: Command, folder: Path, build: Callable[[], onnx.ModelProto]
+) -> None:
+    models.save(build(), folder / "odd")
+    ended = command("apply", "strip", "odd/model.onnx", "-o", "stripped.onnx")
+    assert ended.code == 0, ended.err
+    assert (folder / "stripped.onnx").is_file()
+
+
+def test_apply_does_not_blame_a_pass_for_a_model_that_did_not_load_before(command: Command, folder: Path) -> None:
+    models.save(models.unknown_operator(), folder / "odd")
+    ended = command("apply", "strip", "odd/model.onnx", "-o", "stripped.onnx")
+    assert ended.code == 5
+    assert "the runtime cannot load what came into strip either" in ended.err
+    assert "model.custom_operators" in ended.err
+    assert not (folder / "stripped.onnx").exists()
 
 
 def test_apply_calibrates_on_the_data_it_is_given(command: Command, folder: Path) -> None:

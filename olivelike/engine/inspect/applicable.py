@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 from typing import TYPE_CHECKING
 
@@ -12,6 +12,7 @@ from olivelike.contracts.data import RefersTo
 from olivelike.digest import JsonObject
 from olivelike.engine.inspect.light import light
 from olivelike.errors import InputError, OlivelikeError
+from olivelike.onnxfile.defects import defects
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -71,9 +72,16 @@ def applicable(registry: Registry, source: Artifact, model: ModelProto, target: 
         model: its structure, which is taken over.
         target: where it should run.
     """
+    broken = tuple(defects(model))
     with light(source, model) as copy:
         del model
-        return tuple(_answers(registry, source, copy, target))
+        answers = tuple(_answers(registry, source, copy, target))
+    if not broken:
+        return answers
+    return tuple(
+        replace(each, answer=Answer.REFUSES, reasons=broken) if each.answer is Answer.TAKES else each
+        for each in answers
+    )
 
 
 def _answers(registry: Registry, source: Artifact, copy: Artifact, target: Target) -> Iterator[Candidate]:

@@ -13,13 +13,13 @@ from olivelike.contracts.passes import PassConfig, PassContext
 from olivelike.contracts.target import Target
 from olivelike.errors import nearest
 from olivelike.onnxfile.read import WIDE_NAMES, opset
-from olivelike.onnxfile.wiring import reads, rename_reads
+from olivelike.onnxfile.wiring import reads, rename_reads, rename_values
 from olivelike_passes.graph.graph_pass import GraphPass, Rewritten
 from olivelike_passes.graph.infer import inferred
 from olivelike_passes.graph.light import without_weights
 from olivelike_passes.graph.patterns import by_name, matching_none
 from olivelike_passes.graph.rename_io import TRAINING
-from olivelike_passes.graph.scopes import all_values, fresh, rename_values
+from olivelike_passes.graph.scopes import all_values, fresh
 from olivelike_passes.header import replace_all
 
 if TYPE_CHECKING:

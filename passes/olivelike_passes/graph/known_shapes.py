@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 AXES_ARE_INPUTS = 13
 """From this opset on `Unsqueeze` reads its axes, and `Slice` has long done so."""
+WHOLE = (6, 7)
+"""The element types int32 and int64, as `TensorProto.DataType` counts them."""
 LONGEST = 64
 """Constants of more numbers are no indices or axes."""
 
@@ -100,7 +102,7 @@ def _merge_axes(graph: GraphProto, made_by: Mapping[str, int], numbers: _Numbers
         if before.op_type != "Unsqueeze" or before.domain:
             continue
         inner, outer = (numbers.of(each.input[1]) for each in (before, node))
-        if inner is not None and outer is not None and min(*inner, *outer, 0) >= 0:
+        if inner and outer and min(*inner, *outer) >= 0:
             node.input[0] = before.input[0]
             node.input[1] = numbers.add(f"{node.output[0]}_axes", _joined(inner, outer))
 
@@ -136,9 +138,10 @@ def _selected(node: NodeProto, dims: Sequence[int | None], numbers: _Numbers) ->
     if node.op_type == "Gather":
         places = [place + len(dims) if place < 0 else place for place in numbers.of(node.input[1]) or ()]
     else:
-        start, end = ((numbers.of(name) or [0])[0] for name in node.input[1:3])
-        steps = numbers.of(node.input[4]) if len(node.input) > 4 and node.input[4] else [1]
-        places = range(len(dims))[start : end : (steps or [1])[0]]
+        bounds = [numbers.of(name) for name in (*node.input[1:3], *node.input[4:5]) if name]
+        if any(each is None or len(each) != 1 for each in bounds):
+            return None
+        places = range(len(dims))[slice(*(each[0] for each in bounds if each))]
     if any(place >= len(dims) or place < 0 for place in places):
         return None
     sizes = [dims[place] for place in places]
@@ -193,8 +196,17 @@ class _Shapes:
 
 
 def _bare(model: ModelProto) -> ModelProto:
-    """Returns a model without what it says of its inner values: only what can be inferred counts."""
+    """Returns a model without what it says of values that it computes: only what can be inferred counts.
+
+    Casts to anything but whole numbers are left out: ONNX's inference sees through one to bool as if it kept the number.
+    """
     bare = type(model)()
     bare.CopyFrom(model)
     del bare.graph.value_info[:]
+    for entry in bare.graph.output:
+        entry.type.tensor_type.ClearField("shape")
+    for place in reversed(range(len(bare.graph.node))):
+        node = bare.graph.node[place]
+        if node.op_type == "Cast" and not any(attribute.i in WHOLE for attribute in node.attribute):
+            del bare.graph.node[place]
     return bare

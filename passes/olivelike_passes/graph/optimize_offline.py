@@ -19,6 +19,7 @@ from olivelike.onnxfile.read import read_structure
 from olivelike.onnxfile.walk import nodes
 from olivelike_passes.graph.settle import settle
 from olivelike_passes.header import replace_all, restore_header
+from olivelike_passes.holds import has_sparse
 from olivelike_passes.runtime import Level, SaveTo, open_session, quiet
 from olivelike_passes.weights import FREE_WEIGHTS_IR
 
@@ -64,6 +65,8 @@ class OptimizeOffline(Pass[OptimizeOfflineConfig]):
         The result belongs to this runtime's version, to the providers, and from `layout` on to the machine's instruction set:
         make it where it runs. No other pass should follow: they do not know the runtime's own operators. Refuses targets that
         are not present, providers that the runtime does not offer, and graphs that a provider compiles, which cannot be saved.
+        The runtime believes what a model says of its shapes: wrong ones (`strip` takes out those of inner values) become
+        wrong constants.
 
     Example:
         ```yaml
@@ -92,7 +95,7 @@ class OptimizeOffline(Pass[OptimizeOfflineConfig]):
         if not target.present:
             found.append("the target is not present on this machine, and the graph is optimized by running its runtime")
         model = read_structure(source.model)
-        if any(a.HasField("sparse_tensor") for node in nodes(model) for a in node.attribute):
+        if has_sparse(model):
             found.append("the model holds sparse tensors, which the runtime saves without their indices")
         return [*found, *defects(model)]
 
@@ -133,8 +136,8 @@ class OptimizeOffline(Pass[OptimizeOfflineConfig]):
 
 def _free_weights(model: ModelProto, original: ModelProto) -> None:
     """Ends the rule of IR versions below 4 that weights are inputs as well: the runtime adds weights, and drops others."""
-    if model.ir_version < FREE_WEIGHTS_IR:
-        model.ir_version = FREE_WEIGHTS_IR
+    if original.ir_version < FREE_WEIGHTS_IR:
+        model.ir_version = max(model.ir_version, FREE_WEIGHTS_IR)
         weights = {tensor.name for tensor in original.graph.initializer}
         replace_all(model.graph.input, [entry for entry in model.graph.input if entry.name not in weights])
 

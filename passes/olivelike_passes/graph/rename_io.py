@@ -12,11 +12,12 @@ from olivelike.contracts.artifact import Artifact
 from olivelike.contracts.passes import PassConfig, PassContext
 from olivelike.contracts.target import Target
 from olivelike.errors import nearest
+from olivelike.onnxfile.wiring import rename_values
 from olivelike_passes.graph.dim_formulas import renamed, words
 from olivelike_passes.graph.dimensions import stated_shapes
 from olivelike_passes.graph.graph_pass import GraphPass, Rewritten
 from olivelike_passes.graph.patterns import by_name, filling, matching_none
-from olivelike_passes.graph.scopes import make_way, rename_values
+from olivelike_passes.graph.scopes import make_way
 
 if TYPE_CHECKING:
     from onnx import ModelProto

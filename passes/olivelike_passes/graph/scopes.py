@@ -1,34 +1,14 @@
-"""The names of values and where they hold: renamed in their graph, and in the graphs inside it that read them."""
+"""The names of values and where they hold: which there are, which are free, and how one makes way for another."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator
 from typing import TYPE_CHECKING
 
-from olivelike.onnxfile.wiring import graphs_inside, reads, rename_reads
+from olivelike.onnxfile.wiring import graphs_inside, reads, rename_values
 
 if TYPE_CHECKING:
     from onnx import GraphProto, ModelProto
-
-
-def rename_values(graph: GraphProto, names: Mapping[str, str]) -> None:
-    """Renames values of a graph wherever they are named, all at once: two may trade names.
-
-    The new names must be free in the graph and in the graphs inside it; `make_way` frees them.
-    """
-    mapping = dict(names)
-    for entry in (*graph.input, *graph.output, *graph.value_info, *graph.initializer):
-        entry.name = mapping.get(entry.name, entry.name)
-    for sparse in graph.sparse_initializer:
-        sparse.values.name = mapping.get(sparse.values.name, sparse.values.name)
-    for note in graph.quantization_annotation:
-        note.tensor_name = mapping.get(note.tensor_name, note.tensor_name)
-        for pair in note.quant_parameter_tensor_names:
-            pair.value = mapping.get(pair.value, pair.value)
-    for node in graph.node:
-        for place, name in enumerate(node.output):
-            node.output[place] = mapping.get(name, name)
-        rename_reads(node, mapping)
 
 
 def values_of(graph: GraphProto) -> list[str]:

@@ -7,8 +7,8 @@ from itertools import count
 from typing import TYPE_CHECKING
 
 from olivelike.onnxfile.walk import graphs
-from olivelike.onnxfile.wiring import makers, reads
-from olivelike_passes.graph.scopes import all_values, rename_values, values_of
+from olivelike.onnxfile.wiring import makers, reads, rename_values
+from olivelike_passes.graph.scopes import all_values, values_of
 from olivelike_passes.header import replace_all
 
 if TYPE_CHECKING:

@@ -15,19 +15,19 @@ from olivelike.contracts.target import Target
 from olivelike.onnxfile.defects import defects
 from olivelike.onnxfile.external import bytes_of, inside_bytes, is_external
 from olivelike.onnxfile.read import read_structure
-from olivelike.onnxfile.walk import tensors
+from olivelike.onnxfile.walk import graphs, tensors
 from olivelike.onnxfile.wiring import put_in_order
 from olivelike.onnxfile.write import write_model
 from olivelike_passes.graph.cleanup import clean, drop_default_attributes, drop_unused_functions
 from olivelike_passes.graph.known_shapes import use_known_shapes
 from olivelike_passes.graph.skeleton import HELD, lend, take_back
-from olivelike_passes.header import header_of, restore_header, unite_imports
+from olivelike_passes.header import header_of, replace_all, restore_header, unite_imports
 from olivelike_passes.holds import has_half, has_sparse
 from olivelike_passes.runtime import SaveTo, open_session, quiet
 from olivelike_passes.weights import free_weights, lift_constants, replaceable_weights, weights_off_inputs
 
 if TYPE_CHECKING:
-    from onnx import ModelProto
+    from onnx import ModelProto, ValueInfoProto
 
 NO_FOLDING = ("ConstantFolding",)
 OUTSIDE_FROM = "session.optimized_model_external_initializers_min_size_in_bytes"
@@ -132,6 +132,7 @@ def _variants(
     """
     model, outside = begin.model, begin.outside
     header = header_of(model)
+    outputs = _without_stated_shapes(model)
     lent = lend(model)
     start = write_model(model, _fresh(scratch, "start"), external_above=HELD, beside=outside)
 
@@ -143,6 +144,7 @@ def _variants(
         clean(model)
         drop_unused_functions(model)
         restore_header(model, header)
+        replace_all(model.graph.output, outputs)
         return model, beside
 
     if not has_half(model) and not has_sparse(model):
@@ -168,6 +170,21 @@ def _begin(source: Artifact, config: SimplifyConfig, scratch: Path) -> _Begin:
         return _Begin(model, source.model, was_outside, allowed)
     outside = write_model(model, _fresh(scratch, "outside"), external_above=HELD, beside=source.model)
     return _Begin(read_structure(outside), outside, was_outside, allowed)
+
+
+def _without_stated_shapes(model: ModelProto) -> list[ValueInfoProto]:
+    """Takes out what a model says of shapes that it computes, which may be wrong and must fold nothing, in place.
+
+    Returns:
+        The outputs as they were.
+    """
+    outputs = [type(entry).FromString(entry.SerializeToString()) for entry in model.graph.output]
+    for graph in graphs(model):
+        del graph.value_info[:]
+        for entry in graph.output:
+            if entry.type.HasField("tensor_type"):
+                entry.type.tensor_type.ClearField("shape")
+    return outputs
 
 
 def _optimize(start: Path, source: Artifact, path: Path, most: int) -> None:

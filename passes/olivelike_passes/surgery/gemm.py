@@ -88,6 +88,8 @@ def _product(scope: Scope, matmul: NodeProto, shapes: Shapes) -> _Product | None
     if add is None:
         return None
     bias = next(name for name in add.input if name != matmul.output[0])
+    if any(_is_whole(scope, name) for name in (*matmul.input, bias)):  # there is a Gemm of them, and no runtime has it
+        return None
     x, weight, added = (shapes.of(scope, name) for name in (*matmul.input, bias))
     if (
         len(x) < 2
@@ -105,6 +107,15 @@ def _product(scope: Scope, matmul: NodeProto, shapes: Shapes) -> _Product | None
     if len(known) <= len(x):
         return None
     return _Product(matmul, add, bias, (math.prod(known[:-2]), known[-2]), (*known[:-2], known[-1]))
+
+
+def _is_whole(scope: Scope, name: str) -> bool:
+    """Whether a value is a constant of anything but floating-point numbers."""
+    import onnx
+
+    tensor = scope.constant(name)
+    floats = (onnx.TensorProto.FLOAT, onnx.TensorProto.DOUBLE, onnx.TensorProto.FLOAT16, onnx.TensorProto.BFLOAT16)
+    return tensor is not None and tensor.data_type not in floats
 
 
 def _put_gemm(opened: Opened, scope: Scope, found: _Product) -> None:

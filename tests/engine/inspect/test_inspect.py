@@ -166,7 +166,7 @@ def test_a_broken_graph_is_told_with_everything_else(build: odd_models.Build, tm
 ODD = [
     odd_models.no_shapes, odd_models.zero_size, odd_models.scalars, odd_models.sparse_weight, odd_models.sequences,
     odd_models.optionals, odd_models.nameless_nodes, odd_models.output_is_input, odd_models.output_is_weight,
-    odd_models.unused_outputs, odd_models.loop, odd_models.shared_between_branches, odd_models.shadowed_names,
+    odd_models.unused_outputs, odd_models.loop, odd_models.shared_between_branches, odd_models.same_names_in_branches,
     odd_models.training_mode, odd_models.unsorted, models.string_input, models.half, models.repeated_opset,
 ]  # fmt: skip
 

@@ -181,7 +181,7 @@ def test_sequences_and_volumes_are_turned_where_they_are_named(tmp_path: Path) -
 
 
 def test_branches_read_the_input_as_it_was(tmp_path: Path) -> None:
-    model = odd_models.shadowed_names()
+    model = odd_models.same_names_in_branches()
     for entry in (*model.graph.input[1:], *model.graph.output):
         entry.CopyFrom(float_value(entry.name, 2, 3, 4, 5))
     for attribute in model.graph.node[0].attribute:

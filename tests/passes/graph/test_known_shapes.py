@@ -103,3 +103,36 @@ def test_axes_counted_from_the_end_are_left_alone() -> None:
     before = model.SerializeToString()
     use_known_shapes(model)
     assert model.SerializeToString() == before
+
+
+def test_a_size_that_went_through_a_truth_value_is_not_known() -> None:
+    nodes = [
+        node_of("Shape", ["x"], ["sizes"]),
+        node_of("Gather", ["sizes", "zero"], ["size"]),
+        node_of("Cast", ["size"], ["any"], to=onnx.TensorProto.BOOL),
+        node_of("Cast", ["any"], ["one"], to=onnx.TensorProto.INT64),
+        node_of("Concat", ["one", "rest"], ["asked"], axis=0),
+        node_of("Reshape", ["x", "asked"], ["parted"]),
+        node_of("Shape", ["parted"], ["shape"]),
+        node_of("Gather", ["shape", "zero"], ["y"]),
+    ]
+    weights = [whole_tensor("rest", [-1]), whole_tensor("zero", [0])]
+    model = model_of(nodes, [float_value("x", 3, 4)], [value_of("y_out", "INT64", 1)], weights)
+    model.graph.node.append(node_of("Identity", ["y"], ["y_out"]))
+    use_known_shapes(model)
+    assert constants(model).get("y") != [3]
+
+
+def test_a_slice_without_bounds_and_axes_that_add_nothing_are_left_alone() -> None:
+    nodes = [
+        node_of("Shape", ["x"], ["shape"]),
+        node_of("Slice", ["shape", "none", "none"], ["sliced"]),
+        node_of("Identity", ["sliced"], ["y"]),
+        node_of("Unsqueeze", ["x", "none"], ["same"]),
+        node_of("Unsqueeze", ["same", "none"], ["z"]),
+    ]
+    outputs = [value_of("y", "INT64", 2), float_value("z", 3, 4)]
+    model = model_of(nodes, [float_value("x", 3, 4)], outputs, [whole_tensor("none", [])])
+    before = model.SerializeToString()
+    use_known_shapes(model)
+    assert model.SerializeToString() == before

@@ -12,7 +12,7 @@ import onnxruntime
 from olivelike.contracts.target import Provider, Target
 from olivelike.onnxfile.read import read_structure, signature
 from olivelike.testing import models, odd_models
-from olivelike.testing.building import float_value, model_of, node_of, value_of, whole_tensor
+from olivelike.testing.building import float_value, model_of, node_of, value_of, weight_of, whole_tensor
 from olivelike.testing.graph_contract import GraphPassContract
 from olivelike.testing.pass_contract import Refusal
 from olivelike_passes.graph.optimize_offline import OptimizeOffline, OptimizeOfflineConfig
@@ -124,3 +124,11 @@ def test_target_that_is_elsewhere_and_providers_that_are_not_offered_are_refused
 def test_weights_of_the_runtimes_file_are_read_back(tmp_path: Path) -> None:
     model = read_structure(applied(OptimizeOffline, odd_models.nameless_nodes(), tmp_path, level="basic").model)
     assert all(tensor.data_location != onnx.TensorProto.EXTERNAL for tensor in model.graph.initializer)
+
+
+def test_weights_of_an_old_model_that_were_folded_away_are_no_inputs(tmp_path: Path) -> None:
+    nodes = [node_of("Neg", ["w"], ["n"]), node_of("Add", ["x", "n"], ["y"])]
+    model = model_of(nodes, [float_value("x", 2, 16)], [float_value("y", 2, 16)], [weight_of("w", 16)], ir_version=3)
+    model.graph.input.append(float_value("w", 16))
+    result = read_structure(applied(OptimizeOffline, model, tmp_path, level="basic").model)
+    assert [entry.name for entry in result.graph.input] == ["x"]

@@ -6,10 +6,12 @@ from pathlib import Path
 from typing import ClassVar
 
 import onnx
+import pytest
 
 from olivelike.onnxfile.external import model_files
 from olivelike.onnxfile.read import opset, read_structure, signature
 from olivelike.testing import models
+from olivelike.testing.building import float_value, model_of, node_of, value_of
 from olivelike.testing.context import run_model
 from olivelike.testing.feeds import feeds_for
 from olivelike.testing.graph_contract import GraphPassContract
@@ -120,3 +122,17 @@ def test_shapes_of_inner_values_are_written_on_request(tmp_path: Path) -> None:
         value.name: len(value.type.tensor_type.shape.dim) for value in read_structure(result.model).graph.value_info
     }
     assert found == {"h": 2, "r": 2}
+
+
+@pytest.mark.parametrize("end", ["output", "inner"])
+def test_wrong_claims_about_computed_shapes_fold_nothing(tmp_path: Path, end: str) -> None:
+    nodes = [node_of("Relu", ["x"], ["r"]), node_of("Shape", ["r"], ["shape"])]
+    model = model_of(nodes, [float_value("x", "n", 3)], [float_value("r", "n", 3), value_of("shape", "INT64", 2)])
+    if end == "output":
+        model.graph.output[0].CopyFrom(float_value("r", 1, 3))
+    else:
+        model.graph.output.pop(0)
+        model.graph.value_info.append(float_value("r", 1, 3))
+    result = applied(Simplify, model, tmp_path)
+    assert "Shape" in kinds(read_structure(result.model))
+    assert [entry.name for entry in read_structure(result.model).graph.output] == [o.name for o in model.graph.output]

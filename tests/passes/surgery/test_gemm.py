@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import onnx
 import pytest
 
 from olivelike.errors import RefusedError
 from olivelike.testing import models
-from olivelike.testing.building import float_value, model_of, node_of, weight_of
+from olivelike.testing.building import float_value, model_of, node_of, value_of, weight_of
 from tests.passes.surgery.operating import assert_equal_outputs, changed, listed, operated, weights
 
 
@@ -120,3 +121,13 @@ def test_there_and_back_is_the_same_graph(tmp_path: Path) -> None:
     assert listed(result) == ["Gemm", "Relu", "Gemm"]
     assert weights(result) == {"w1", "b1", "w2", "b2"}
     assert_equal_outputs(model, result, tmp_path)
+
+
+def test_whole_numbers_stay_matmul_and_add_because_no_runtime_has_a_gemm_of_them(tmp_path: Path) -> None:
+    numbers = [
+        onnx.numpy_helper.from_array(np.ones(shape, np.int32), name) for name, shape in (("w", (4, 4)), ("b", (4,)))
+    ]
+    nodes = [node_of("MatMul", ["x", "w"], ["m"]), node_of("Add", ["m", "b"], ["y"])]
+    inputs, outputs = ([value_of(name, "INT32", 2, 4)] for name in "xy")
+    with pytest.raises(RefusedError, match="found no MatMul"):
+        operated(model_of(nodes, inputs, outputs, numbers), tmp_path, "matmul_add_to_gemm")
