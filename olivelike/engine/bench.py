@@ -237,7 +237,7 @@ def _read(path: Path, artifact: Artifact, found: Values, of: str) -> Timed:
         claim = f"{path}: {'; '.join(found.undefined.values())}"
         raise fail(MeasureError, "OL504", claim, hint="raise --seconds")
     values = {key.partition(".")[2]: value for key, value in found.metrics.items()}
-    reasons = {key.partition(".")[2]: why for key, why in found.undefined.items()}
+    reasons = {key.partition(".")[2]: why.replace("`longest`", "--seconds") for key, why in found.undefined.items()}
     return Timed(str(path), artifact.digest, values, reasons, of)
 
 

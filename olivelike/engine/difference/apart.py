@@ -119,6 +119,9 @@ class Comparison:
             if unlike:
                 self._reason = f"{unlike} of {ours.size} elements are finite in one model only"
                 return
+            if odd.all():
+                self._reason = "none of its elements is a finite number, in either model: try other inputs"
+                return
             ours[odd] = theirs[odd] = 0.0
         rows = samples if ours.ndim and ours.shape[0] == samples else 1
         shape = (rows, ours.size // rows)
