@@ -21,7 +21,10 @@ from olivelike_passes.graph.infer import inferred
 from olivelike_passes.graph.light import put_back, without_weights
 from olivelike_passes.graph.misconverted import (
     HIDDEN,
+    RESIZE_CAME,
+    has_old_resize,
     needs_care,
+    say_where_pixels_lie,
     taken_care_of,
 )
 from olivelike_passes.graph.operators import (
@@ -152,6 +155,9 @@ def _converted(model: ModelProto, target: int) -> ModelProto:
             node.domain = HIDDEN
     if hides := any(node.domain == HIDDEN for node in nodes(model)):
         model.opset_import.add(domain=HIDDEN, version=1)
+    if has_old_resize(model, here, target):
+        model = onnx.version_converter.convert_version(model, RESIZE_CAME) if here < RESIZE_CAME else model
+        say_where_pixels_lie(model)
     made = onnx.version_converter.convert_version(model, target)
     for node in nodes(made) if hides else ():
         if node.domain == HIDDEN:

@@ -6,8 +6,9 @@ from collections import ChainMap
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from olivelike.onnxfile.walk import nodes
+from olivelike.onnxfile.walk import graphs, nodes
 from olivelike.onnxfile.wiring import graphs_inside
+from olivelike_passes.weights import replaceable_weights
 
 if TYPE_CHECKING:
     from onnx import GraphProto, ModelProto, NodeProto, ValueInfoProto
@@ -20,8 +21,11 @@ HIDDEN = "olivelike.hidden"
 ALONG_ONE_AXIS = 13
 """From this version on a softmax goes along its axis; before, along that one and all behind it."""
 NEGATIVE_AXES = 11
+WHERE_PIXELS_LIE = 11
+"""From this version on `Resize` says where pixels lie, and takes other places than before where it does not say."""
+RESIZE_CAME = 10
 SOFTMAXES = ("Softmax", "LogSoftmax", "Hardmax")
-CARE = frozenset(SOFTMAXES)
+CARE = frozenset((*SOFTMAXES, "Resize"))
 
 
 def needs_care(model: ModelProto) -> bool:
@@ -48,9 +52,38 @@ def taken_care_of(model: ModelProto, here: int, target: int) -> list[str]:
         match node.op_type:
             case "Softmax" | "LogSoftmax" | "Hardmax" if _between(here, target, ALONG_ONE_AXIS):
                 found += _last_axis(node, shapes, here, target)
+            case "Resize" if here == RESIZE_CAME and target > here and _mode(node) == "nearest":
+                if _nearest(_scales(model, node)) is None:
+                    found.append(
+                        f"where {_named(node)} takes its pixels from cannot be said there: scales {node.input[1]}"
+                    )
             case _:
                 pass
     return found
+
+
+def say_where_pixels_lie(model: ModelProto) -> None:
+    """Gives each `Resize` of a model of version 10 the attributes by which later versions do the same, in place.
+
+    The old ones have no attribute for it: pixels lie at multiples of the scale, and the nearest one is that before; where the
+    image becomes smaller, that behind (the reference outputs of the operator's tests for version 10, and ONNX Runtime).
+    """
+    import onnx
+
+    for node in nodes(model):
+        if node.op_type == "Resize" and node.domain in DEFAULT:
+            node.attribute.append(onnx.helper.make_attribute("coordinate_transformation_mode", "asymmetric"))
+            if _mode(node) == "nearest":
+                mode = (
+                    _nearest(_scales(model, node)) or "floor"
+                )  # scales that nobody knows are those of Upsample, above 1
+                node.attribute.append(onnx.helper.make_attribute("nearest_mode", mode))
+
+
+def has_old_resize(model: ModelProto, here: int, target: int) -> bool:
+    """Whether a model has `Resize` or `Upsample` of the old meaning, and is to be converted to the new one."""
+    crosses = here < WHERE_PIXELS_LIE <= target
+    return crosses and any(node.op_type in ("Resize", "Upsample") and node.domain in DEFAULT for node in nodes(model))
 
 
 def _last_axis(node: NodeProto, shapes: Shapes, here: int, target: int) -> list[str]:
@@ -74,6 +107,29 @@ def _last_axis(node: NodeProto, shapes: Shapes, here: int, target: int) -> list[
     node.attribute.extend([*kept, onnx.helper.make_attribute("axis", -1 if shape is None else len(shape) - 1)])
     node.domain = HIDDEN
     return []
+
+
+def _mode(node: NodeProto) -> str:
+    return next((attribute.s.decode() for attribute in node.attribute if attribute.name == "mode"), "nearest")
+
+
+def _nearest(scales: list[float] | None) -> str | None:
+    """Returns the rounding of version 11 and later that is the old one; none where there is none, or scales are not known."""
+    if scales is None or (min(scales) < 1 and max(scales) > 1):
+        return None
+    return "ceil" if min(scales) < 1 else "floor"
+
+
+def _scales(model: ModelProto, node: NodeProto) -> list[float] | None:
+    """Returns the scales of a `Resize` of version 10, where they are one constant; a name may be made in several graphs."""
+    from onnx import numpy_helper
+
+    name = node.input[1]
+    found = [tensor for graph in graphs(model) for tensor in graph.initializer if tensor.name == name]
+    made = [each for each in nodes(model) if name in each.output]
+    found += [a.t for each in made if each.op_type == "Constant" for a in each.attribute if a.name == "value"]
+    known = len(found) == 1 and len(made) <= 1 and name not in replaceable_weights(model)
+    return [float(scale) for scale in numpy_helper.to_array(found[0]).reshape(-1)] if known else None
 
 
 def _with_shapes(graph: GraphProto, around: Shapes) -> Iterator[tuple[NodeProto, Shapes]]:

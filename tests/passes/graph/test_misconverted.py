@@ -100,3 +100,44 @@ def test_a_hardmax_goes_up_along_the_last_axis_only(tmp_path: Path) -> None:
     agree(softmax("Hardmax", 12, "", shape="3,4"), 17, tmp_path / "usual")
     with pytest.raises(RefusedError, match="the Hardmax that makes 'y' along axis 1 of rank 3"):
         applied(ConvertOpset, softmax("Hardmax", 12, ""), tmp_path / "flattened", target=13)
+
+
+def resize(opset: int, mode: str, scales: str, *, size: str) -> onnx.ModelProto:
+    kind = "Upsample" if opset < 10 else "Resize"
+    held = f"<float[4] s = {{1, 1, {scales}}}>"
+    return parsed(opset, f'g (float[1,2,4,4] x) => (float[1,2,{size}] y) {held} {{ y = {kind}<mode="{mode}">(x, s) }}')
+
+
+@pytest.mark.parametrize("mode", ["linear", "nearest"])
+@pytest.mark.parametrize(("scales", "size"), [("1.5, 1.5", "6,6"), ("2, 3", "8,12"), ("2.5, 1.25", "10,5")])
+@pytest.mark.parametrize(("here", "target"), [(9, 11), (9, 19), (10, 11), (10, 18)])
+def test_an_old_resize_takes_the_same_pixels(
+    mode: str, scales: str, size: str, here: int, target: int, tmp_path: Path
+) -> None:
+    agree(resize(here, mode, scales, size=size), target, tmp_path)
+
+
+@pytest.mark.parametrize("mode", ["linear", "nearest"])
+@pytest.mark.parametrize(("scales", "size"), [("0.6, 0.6", "2,2"), ("0.8, 1", "3,4")])
+def test_an_old_resize_that_makes_smaller_takes_the_same_pixels(
+    mode: str, scales: str, size: str, tmp_path: Path
+) -> None:
+    agree(resize(10, mode, scales, size=size), 13, tmp_path)
+
+
+def test_an_old_resize_by_scales_that_are_computed_is_refused_where_its_rounding_depends_on_them(
+    tmp_path: Path,
+) -> None:
+    text = 'g (float[1,1,2,2] x, float[4] s) => (float[1,1,a,b] y) { y = Resize<mode="MODE">(x, s) }'
+    with pytest.raises(RefusedError, match="the Resize that makes 'y' takes its pixels from"):
+        applied(ConvertOpset, parsed(10, text.replace("MODE", "nearest")), tmp_path / "nearest", target=11)
+    linear = applied(ConvertOpset, parsed(10, text.replace("MODE", "linear")), tmp_path / "linear", target=11)
+    assert [a.s for a in read_structure(linear.model).graph.node[-1].attribute] == [b"linear", b"asymmetric"]
+
+
+def test_an_old_resize_in_a_branch_takes_the_same_pixels(tmp_path: Path) -> None:
+    branch = '() => (float[1,1,6,6] NAME) { NAME = Upsample<mode="linear">(x, s) }'
+    branches = f"then_branch = a {branch.replace('NAME', 'q')}, else_branch = b {branch.replace('NAME', 'w')}"
+    held = "<float[4] s = {1, 1, 1.5, 1.5}>"
+    text = f"g (float[1,1,4,4] x, bool flag) => (float[1,1,6,6] y) {held} {{ y = If (flag) <{branches}> }}"
+    agree(parsed(9, text), 13, tmp_path)
