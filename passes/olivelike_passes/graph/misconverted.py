@@ -44,7 +44,9 @@ def taken_care_of(model: ModelProto, here: int, target: int) -> list[str]:
     Returns:
         what cannot be converted rightly; empty where the converter may do its work.
     """
-    found: list[str] = []
+    found = []
+    if target < here:
+        found += list(_weights_to_attributes(model, here, target))
     weights = {tensor.name: tuple(tensor.dims) for tensor in model.graph.initializer}
     for node, shapes in _with_shapes(model.graph, ChainMap(dict[str, tuple[int, ...] | None](weights))):
         if node.domain not in DEFAULT:
@@ -84,6 +86,24 @@ def has_old_resize(model: ModelProto, here: int, target: int) -> bool:
     """Whether a model has `Resize` or `Upsample` of the old meaning, and is to be converted to the new one."""
     crosses = here < WHERE_PIXELS_LIE <= target
     return crosses and any(node.op_type in ("Resize", "Upsample") and node.domain in DEFAULT for node in nodes(model))
+
+
+def _weights_to_attributes(model: ModelProto, here: int, target: int) -> Iterator[str]:
+    """Yields what reads a weight that may be replaced where the older version has an attribute, which may not."""
+    import onnx
+
+    replaceable = replaceable_weights(model)
+    for node in nodes(model):
+        if node.domain not in DEFAULT or not replaceable.intersection(node.input):
+            continue
+        try:
+            now, then = (onnx.defs.get_schema(node.op_type, version, "") for version in (here, target))
+        except onnx.defs.SchemaError:
+            continue  # the converter says so
+        for name in node.input[then.max_input :]:
+            if now.since_version != then.since_version and name in replaceable:
+                why = f"{_named(node)} has an attribute there for its input '{name}', which is an input of the model as well"
+                yield f"{why}, so it may be replaced: put `simplify: {{fix_weights: true}}` before it"
 
 
 def _last_axis(node: NodeProto, shapes: Shapes, here: int, target: int) -> list[str]:

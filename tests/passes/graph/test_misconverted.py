@@ -141,3 +141,23 @@ def test_an_old_resize_in_a_branch_takes_the_same_pixels(tmp_path: Path) -> None
     held = "<float[4] s = {1, 1, 1.5, 1.5}>"
     text = f"g (float[1,1,4,4] x, bool flag) => (float[1,1,6,6] y) {held} {{ y = If (flag) <{branches}> }}"
     agree(parsed(9, text), 13, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("node", "here", "target"),
+    [
+        ("Squeeze(x, axes)", 13, 12),
+        ("Unsqueeze(x, axes)", 17, 11),
+        ("ReduceSum(x, axes)", 13, 12),
+        ("ReduceMax(x, axes)", 18, 17),
+        ("Split(x, axes)", 13, 12),
+    ],
+)
+def test_what_may_be_replaced_does_not_become_an_attribute(node: str, here: int, target: int, tmp_path: Path) -> None:
+    model = parsed(here, f"g (float[1,3] x) => (float[a] y) <int64[1] axes = {{0}}> {{ y = {node} }}")
+    model.graph.output[0].type.tensor_type.ClearField("shape")
+    model.graph.input.append(onnx.helper.make_tensor_value_info("axes", onnx.TensorProto.INT64, [1]))
+    with pytest.raises(
+        RefusedError, match=r"OL301.*an attribute there for its input 'axes'.*may be replaced.*fix_weights"
+    ):
+        applied(ConvertOpset, model, tmp_path, target=target)
