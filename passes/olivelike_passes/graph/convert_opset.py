@@ -73,8 +73,8 @@ class ConvertOpset(GraphPass[ConvertOpsetConfig]):
         Up works nearly always. Down works to opset 11 for operators that have only come to take more types since, and else
         where the converter has an adapter. Sparse tensors are refused, and functions of the
         model's own whose operators have changed: `inline_functions` before it writes them out. What would come out with other
-        numbers is refused too: a softmax along another axis than the last below opset 13,
-        axes that may be replaced where they become fixed.
+        numbers is refused too: a softmax along another axis than the last below opset 13, the mask of a `Dropout` across
+        12, a `GroupNormalization` of several channels a group across 21, axes that may be replaced where they become fixed.
 
     Example:
         ```yaml

@@ -24,8 +24,12 @@ NEGATIVE_AXES = 11
 WHERE_PIXELS_LIE = 11
 """From this version on `Resize` says where pixels lie, and takes other places than before where it does not say."""
 RESIZE_CAME = 10
+SCALES_OF_CHANNELS = 21
+"""From this version on `GroupNormalization` has a scale per channel; before, one per group."""
+MASKS = (10, 12)
+"""Versions in which the mask of `Dropout` became another: of another type, of another meaning (ONNX, Changelog.md)."""
 SOFTMAXES = ("Softmax", "LogSoftmax", "Hardmax")
-CARE = frozenset((*SOFTMAXES, "Resize"))
+CARE = frozenset((*SOFTMAXES, "Dropout", "GroupNormalization", "Resize"))
 
 
 def needs_care(model: ModelProto) -> bool:
@@ -47,6 +51,7 @@ def taken_care_of(model: ModelProto, here: int, target: int) -> list[str]:
     found = []
     if target < here:
         found += list(_weights_to_attributes(model, here, target))
+    read = {name for node in nodes(model) for name in node.input} | {o.name for g in graphs(model) for o in g.output}
     weights = {tensor.name: tuple(tensor.dims) for tensor in model.graph.initializer}
     for node, shapes in _with_shapes(model.graph, ChainMap(dict[str, tuple[int, ...] | None](weights))):
         if node.domain not in DEFAULT:
@@ -54,6 +59,13 @@ def taken_care_of(model: ModelProto, here: int, target: int) -> list[str]:
         match node.op_type:
             case "Softmax" | "LogSoftmax" | "Hardmax" if _between(here, target, ALONG_ONE_AXIS):
                 found += _last_axis(node, shapes, here, target)
+            case "GroupNormalization" if _between(here, target, SCALES_OF_CHANNELS):
+                found += _one_channel_a_group(node, shapes, here, target)
+            case "Dropout" if any(_between(here, target, version) for version in MASKS):
+                if len(node.output) > 1 and node.output[1] and node.output[1] in read:
+                    found.append(
+                        f"the mask of {_named(node)} means something else there, and '{node.output[1]}' is read"
+                    )
             case "Resize" if here == RESIZE_CAME and target > here and _mode(node) == "nearest":
                 if _nearest(_scales(model, node)) is None:
                     found.append(
@@ -125,6 +137,18 @@ def _last_axis(node: NodeProto, shapes: Shapes, here: int, target: int) -> list[
     kept = [attribute for attribute in node.attribute if attribute.name != "axis"]
     del node.attribute[:]
     node.attribute.extend([*kept, onnx.helper.make_attribute("axis", -1 if shape is None else len(shape) - 1)])
+    node.domain = HIDDEN
+    return []
+
+
+def _one_channel_a_group(node: NodeProto, shapes: Shapes, here: int, target: int) -> list[str]:
+    """Hides a group normalization of as many groups as channels: a scale per group is one per channel."""
+    if target < here:
+        return [f"{_named(node)} is deprecated there, because it has a scale per group"]
+    groups = next((attribute.i for attribute in node.attribute if attribute.name == "num_groups"), 0)
+    shape = shapes.get(node.input[0])
+    if shape is None or len(shape) < 2 or shape[1] != groups:
+        return [f"{_named(node)} has a scale per channel there, and one per group here"]
     node.domain = HIDDEN
     return []
 

@@ -161,3 +161,29 @@ def test_what_may_be_replaced_does_not_become_an_attribute(node: str, here: int,
         RefusedError, match=r"OL301.*an attribute there for its input 'axes'.*may be replaced.*fix_weights"
     ):
         applied(ConvertOpset, model, tmp_path, target=target)
+
+
+def group_norm(opset: int, groups: int, scales: int) -> onnx.ModelProto:
+    held = f"<float[{scales}] s = {{{', '.join(map(str, range(1, scales + 1)))}}}>"
+    node = f"GroupNormalization<num_groups={groups}>(x, s, s)"
+    return parsed(opset, f"g (float[1,4,2,2] x) => (float[1,4,2,2] y) {held} {{ y = {node} }}")
+
+
+def test_a_group_normalization_goes_up_where_each_channel_is_a_group(tmp_path: Path) -> None:
+    agree(group_norm(18, 4, 4), 21, tmp_path / "equal")
+    with pytest.raises(RefusedError, match="'y' has a scale per channel there, and one per group here"):
+        applied(ConvertOpset, group_norm(18, 2, 2), tmp_path / "other", target=21)
+
+
+def test_a_group_normalization_does_not_go_down_to_where_it_is_deprecated(tmp_path: Path) -> None:
+    with pytest.raises(RefusedError, match="'y' is deprecated there"):
+        applied(ConvertOpset, group_norm(21, 4, 4), tmp_path, target=20)
+
+
+def test_a_dropout_crosses_12_where_nobody_reads_its_mask(tmp_path: Path) -> None:
+    """Below 12 the mask of a network that is not trained says that nothing is kept, and from 12 on that all is."""
+    text = "g (float[2,3] x) => (float[2,3] y) { y, mask = Dropout<ratio=0.25>(x) }"
+    agree(parsed(10, text), 13, tmp_path / "unread")
+    read = parsed(10, text.replace("y)", "y, bool[2,3] mask)", 1))
+    with pytest.raises(RefusedError, match=r"the mask of the Dropout that makes 'y'.*'mask' is read"):
+        applied(ConvertOpset, read, tmp_path / "read", target=13)
