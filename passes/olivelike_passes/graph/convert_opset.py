@@ -19,6 +19,14 @@ from olivelike.onnxfile.wiring import is_in_order
 from olivelike_passes.graph.graph_pass import GraphPass, Rewritten
 from olivelike_passes.graph.infer import inferred
 from olivelike_passes.graph.light import put_back, without_weights
+from olivelike_passes.graph.misconverted import (
+    HIDDEN,
+    RESIZE_CAME,
+    has_old_resize,
+    needs_care,
+    say_where_pixels_lie,
+    taken_care_of,
+)
 from olivelike_passes.graph.operators import (
     drop_newer_defaults,
     function_nodes,
@@ -33,7 +41,6 @@ if TYPE_CHECKING:
     from onnx import ModelProto, NodeProto
 
 DEFAULT = ("", "ai.onnx")
-HIDDEN = "olivelike.hidden"
 
 
 def _exists(value: int) -> int:
@@ -65,7 +72,9 @@ class ConvertOpset(GraphPass[ConvertOpsetConfig]):
     Limits:
         Up works nearly always. Down works to opset 11 for operators that have only come to take more types since, and else
         where the converter has an adapter. Sparse tensors are refused, and functions of the
-        model's own whose operators have changed: `inline_functions` before it writes them out.
+        model's own whose operators have changed: `inline_functions` before it writes them out. What would come out with other
+        numbers is refused too: a softmax along another axis than the last below opset 13, the mask of a `Dropout` across
+        12, a `GroupNormalization` of several channels a group across 21, axes that may be replaced where they become fixed.
 
     Example:
         ```yaml
@@ -113,8 +122,12 @@ class ConvertOpset(GraphPass[ConvertOpsetConfig]):
         unite_imports(light)
         free_weights(light)
         before = opset(light)
+        typed = inferred(light).model if config.target < before or needs_care(light) else light
+        if troubles := taken_care_of(typed, before, config.target):
+            claim = f"there is no way from opset {before} to {config.target}: {'; '.join(troubles)}"
+            raise fail(RefusedError, "OL301", claim)
         try:
-            converted = _converted(light, config.target)
+            converted = _converted(typed, config.target)
         except (RuntimeError, ValueError, onnx.version_converter.ConvertError) as error:
             claim = f"there is no way from opset {before} to {config.target}: {' '.join(str(error).split())[-200:]}"
             raise fail(RefusedError, "OL301", claim) from error
@@ -131,21 +144,23 @@ def _converted(model: ModelProto, target: int) -> ModelProto:
 
     The converter has adapters for what has changed its form, and none where an operator merely came to take more types. Those
     nodes are hidden from it, in a domain that it does not know; what it sees keeps its types by the stated ones.
+    The model that is given is used up.
     """
     import onnx
 
     here = opset(model)
-    if target > here:
-        return onnx.version_converter.convert_version(model, target)
-    typed = inferred(model).model
-    for node in nodes(typed):
+    for node in nodes(model) if target < here else ():
         if node.domain in DEFAULT:
             drop_newer_defaults(node, here, target)
         if node.domain in DEFAULT and is_same_further_down(node, here, target):
             node.domain = HIDDEN
-    typed.opset_import.add(domain=HIDDEN, version=1)
-    made = onnx.version_converter.convert_version(typed, target)
-    for node in nodes(made):
+    if hides := any(node.domain == HIDDEN for node in nodes(model)):
+        model.opset_import.add(domain=HIDDEN, version=1)
+    if has_old_resize(model, here, target):
+        model = onnx.version_converter.convert_version(model, RESIZE_CAME) if here < RESIZE_CAME else model
+        say_where_pixels_lie(model)
+    made = onnx.version_converter.convert_version(model, target)
+    for node in nodes(made) if hides else ():
         if node.domain == HIDDEN:
             node.domain = ""
     replace_all(made.opset_import, [entry for entry in made.opset_import if entry.domain != HIDDEN])

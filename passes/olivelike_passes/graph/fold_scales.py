@@ -70,25 +70,27 @@ class FoldScales(Pass[FoldScalesConfig]):
 
 
 def folded(model: ModelProto) -> int:
-    """Folds what can be folded and returns how often."""
+    """Folds what can be folded, from the first node on, and returns how often.
+
+    A fold makes none possible but at the same node: what is around it finds the same names, as often taken as before.
+    """
+    wiring = Wiring(model)
     count = 0
-    while _fold_one(Wiring(model)):
-        count += 1
+    for node in wiring.nodes:
+        while not wiring.is_out(node) and _folds_at(node, wiring):
+            count += 1
+    wiring.finish()
     return count
 
 
-def _fold_one(wiring: Wiring) -> bool:
-    for node in wiring.model.graph.node:
-        match node.op_type:
-            case "Conv" if wiring.weight(node.input[1]) is not None and _has_known_bias(node, wiring):
-                if _fold_behind(node, wiring) or _fold_in_front(node, wiring):
-                    return True
-            case "Div" | "Mul":
-                if _shorten_hard_swish(node, wiring):
-                    return True
-            case _:
-                pass
-    return False
+def _folds_at(node: NodeProto, wiring: Wiring) -> bool:
+    match node.op_type:
+        case "Conv" if wiring.weight(node.input[1]) is not None and _has_known_bias(node, wiring):
+            return _fold_behind(node, wiring) or _fold_in_front(node, wiring)
+        case "Div" | "Mul":
+            return _shorten_hard_swish(node, wiring)
+        case _:
+            return False
 
 
 def _has_known_bias(conv: NodeProto, wiring: Wiring) -> bool:
@@ -105,7 +107,7 @@ def _fold_behind(conv: NodeProto, wiring: Wiring) -> bool:
         _change(conv, wiring, weight=number, bias=number)
     else:
         _change(conv, wiring, shift=number)
-    conv.output[0] = taker.output[0]
+    wiring.make(conv, taker.output[0])
     wiring.take_out(taker)
     return True
 
@@ -122,7 +124,7 @@ def _fold_in_front(conv: NodeProto, wiring: Wiring) -> bool:
         _change(conv, wiring, seen=number)
     else:
         _change(conv, wiring, weight=number)
-    conv.input[0] = value
+    wiring.read(conv, [value, *conv.input[1:]])
     wiring.take_out(maker)
     return True
 
@@ -137,8 +139,7 @@ def _scale_through(add: NodeProto, value: str, shift: float, conv: NodeProto, wi
         return False
     unscaled, scale = found
     _change(conv, wiring, weight=scale)
-    del add.input[:]
-    add.input.extend([unscaled, wiring.new_weight(f"{add.output[0]}_shift", np.array(shift / scale))])
+    wiring.read(add, [unscaled, wiring.new_weight(f"{add.output[0]}_shift", np.array(shift / scale))])
     wiring.take_out(scaling)
     return True
 
@@ -164,12 +165,10 @@ def _change(
     before = np.zeros(len(kernel)) if known is None else known
     after = before * bias + shift + seen * kernel.reshape(len(kernel), -1).sum(axis=1)
     if weight != 1.0:
-        conv.input[1] = wiring.new_weight(conv.input[1], kernel * weight)
+        wiring.read(conv, [conv.input[0], wiring.new_weight(conv.input[1], kernel * weight), *conv.input[2:]])
     if known is not None or after.any():
         name = wiring.new_weight(conv.input[2] if known is not None else f"{conv.output[0]}_bias", after)
-        kept = list(conv.input[:2])
-        del conv.input[:]
-        conv.input.extend([*kept, name])
+        wiring.read(conv, [*conv.input[:2], name])
 
 
 def _pads_nothing(conv: NodeProto) -> bool:
@@ -195,8 +194,8 @@ def _shorten_hard_swish(last: NodeProto, wiring: Wiring) -> bool:
             continue
         add = wiring.maker(clip.input[0], "Add")
         if add is not None and wiring.with_number(add) == (x, HARD_SWISH_EDGE):
-            _write_hard_sigmoid(clip, x)
-            times.output[0] = last.output[0]
+            _write_hard_sigmoid(clip, x, wiring)
+            wiring.make(times, last.output[0])
             wiring.take_out(add, last)
             return True
     return False
@@ -211,11 +210,10 @@ def _clips_to(clip: NodeProto, wiring: Wiring) -> tuple[float, float]:
     return ends.get("min", -math.inf), ends.get("max", math.inf)
 
 
-def _write_hard_sigmoid(clip: NodeProto, x: str) -> None:
+def _write_hard_sigmoid(clip: NodeProto, x: str, wiring: Wiring) -> None:
     from onnx import helper
 
     clip.op_type = "HardSigmoid"
-    del clip.input[:]
+    wiring.read(clip, [x])
     del clip.attribute[:]
-    clip.input.append(x)
     clip.attribute.extend([helper.make_attribute("alpha", 1 / 6), helper.make_attribute("beta", 0.5)])

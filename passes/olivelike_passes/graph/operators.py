@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 OLDEST_OF_TYPES_ONLY = 11
 """Below it operators of one form meant less: no negative axes, no negative indices."""
-MEANT_OTHERWISE = frozenset({"GridSample", "Resize", "RoiAlign"})
+MEANT_OTHERWISE = frozenset({"GridSample", "GroupNormalization", "Resize", "RoiAlign"})
 """Operators of which one form meant different things (ONNX, Changelog.md)."""
 QUANTIZERS = ("QuantizeLinear", "DequantizeLinear")
 PER_AXIS = 13

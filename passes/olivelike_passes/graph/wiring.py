@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from olivelike.onnxfile.walk import nodes
@@ -18,32 +19,35 @@ if TYPE_CHECKING:
 
 
 class Wiring:
-    """A look at a graph as it is; whoever changes values or their makers takes a new look.
+    """A look at a graph that is kept up to date by the changes made through it; `finish` writes which nodes are left.
 
     Attributes:
         model: the model; weights are initializers, not `Constant` nodes.
+        nodes: those of the main graph, as they stood there.
     """
 
     def __init__(self, model: ModelProto) -> None:
         self.model = model
+        self.nodes = list(model.graph.node)
         replaceable = replaceable_weights(model)
         self._weights = {tensor.name: tensor for tensor in model.graph.initializer if tensor.name not in replaceable}
-        self._makers = {output: node for node in model.graph.node for output in node.output}
+        self._makers = {output: node for node in self.nodes for output in node.output}
         self._outputs = {output.name for output in model.graph.output}
-        self._users: dict[str, list[NodeProto]] = defaultdict(list)
+        self._users: dict[str, dict[tuple[int, int], NodeProto]] = defaultdict(dict)
         for node in nodes(model):  # a branch or a loop takes values of the graph around it by name
-            for name in node.input:
-                self._users[name].append(node)
+            self._take_inputs(node)
+        self._removed: set[int] = set()
+        self._numbers: dict[str, int] = {}
 
     def maker(self, value: str, *kinds: str) -> NodeProto | None:
         """Returns the node of one of these types that makes a value which nothing but one input takes."""
         node = self._makers.get(value)
-        alone = len(self._users[value]) == 1 and value not in self._outputs
+        alone = len(self._users.get(value, ())) == 1 and value not in self._outputs
         return node if node is not None and node.op_type in kinds and node.domain in ("", "ai.onnx") and alone else None
 
     def taker(self, value: str, *kinds: str) -> NodeProto | None:
         """Returns the one node that takes a value, if it is of one of these types and no more takes it."""
-        users = self._users[value]
+        users = list(self._users.get(value, {}).values())
         alone = len(users) == 1 and value not in self._outputs
         # The node is the graph's own, not one inside a branch.
         own = alone and any(self._makers.get(output) is users[0] for output in users[0].output)
@@ -75,18 +79,59 @@ class Wiring:
         import numpy as np
         from onnx import numpy_helper
 
-        taken = {*self._weights, *self._makers, *self._users}
-        number = next(n for n in range(len(taken) + 1) if f"{name}_{n}" not in taken)
+        number = self._numbers.get(name, 0)
+        while self._is_taken(f"{name}_{number}"):
+            number += 1
+        self._numbers[name] = number + 1
         tensor: TensorProto = numpy_helper.from_array(values.astype(np.float32), f"{name}_{number}")
         self.model.graph.initializer.append(tensor)
         self._weights[tensor.name] = tensor
         return tensor.name
 
+    def read(self, node: NodeProto, inputs: Sequence[str]) -> None:
+        """Lets a node take these values."""
+        self._leave_inputs(node)
+        del node.input[:]
+        node.input.extend(inputs)
+        self._take_inputs(node)
+
+    def make(self, node: NodeProto, output: str) -> None:
+        """Lets a node make this value as its first."""
+        self._leave_outputs(node)
+        node.output[0] = output
+        self._makers |= dict.fromkeys(node.output, node)
+
     def take_out(self, *removed: NodeProto) -> None:
-        """Takes nodes out of the graph."""
-        replace_all(
-            self.model.graph.node, [node for node in self.model.graph.node if not any(node is r for r in removed)]
-        )
+        """Takes nodes out of the graph; what other nodes were told to make in their place stays theirs."""
+        for node in removed:
+            self._removed.add(id(node))
+            self._leave_inputs(node)
+            self._leave_outputs(node)
+
+    def is_out(self, node: NodeProto) -> bool:
+        """Whether a node was taken out."""
+        return id(node) in self._removed
+
+    def finish(self) -> None:
+        """Leaves the nodes in the graph that were not taken out; the wiring is of no use after it."""
+        if self._removed:
+            replace_all(self.model.graph.node, [node for node in self.nodes if not self.is_out(node)])
+
+    def _take_inputs(self, node: NodeProto) -> None:
+        for place, name in enumerate(node.input):
+            self._users[name][id(node), place] = node
+
+    def _leave_inputs(self, node: NodeProto) -> None:
+        for place, name in enumerate(node.input):
+            del self._users[name][id(node), place]
+
+    def _leave_outputs(self, node: NodeProto) -> None:
+        for name in node.output:
+            if self._makers.get(name) is node:
+                del self._makers[name]
+
+    def _is_taken(self, name: str) -> bool:
+        return name in self._weights or name in self._makers or bool(self._users.get(name))
 
 
 def drop_unused_weights(model: ModelProto) -> None:

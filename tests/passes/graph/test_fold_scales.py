@@ -15,7 +15,9 @@ from olivelike.onnxfile.read import read_model
 from olivelike.testing import models
 from olivelike.testing.context import run_model
 from olivelike.testing.pass_contract import PassContract
+from olivelike_passes.graph import fold_scales
 from olivelike_passes.graph.fold_scales import FoldScales
+from olivelike_passes.graph.wiring import Wiring
 from tests.passes.running import applied, artifact, kinds
 
 if TYPE_CHECKING:
@@ -143,6 +145,26 @@ def test_a_shift_in_front_of_padding_stays_and_its_scale_goes(pads: dict[str, An
 def test_a_scale_that_no_shift_can_be_divided_by_stays(scale: str, tmp_path: Path) -> None:
     nodes = [node("Mul", ["x", scale], "m"), node("Add", ["m", "half"], "a"), conv("a", "y")]
     assert fold(model(nodes), tmp_path) == {"Mul": 1, "Add": 1, "Conv": 1}
+
+
+def test_one_look_at_the_graph_is_enough_for_all_that_is_folded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A look per fold made the time grow with the square of the number of convolutions."""
+    looks: list[int] = []
+
+    class Counted(Wiring):
+        def __init__(self, built: ModelProto) -> None:
+            super().__init__(built)
+            looks.append(len(self.nodes))
+
+    monkeypatch.setattr(fold_scales, "Wiring", Counted)
+    nodes = []
+    for place in range(20):
+        nodes += [conv(f"c{place}" if place else "x", f"a{place}"), node("Mul", [f"a{place}", "two"], f"m{place}")]
+        nodes += [node("Relu", [f"m{place}"], f"c{place + 1}")]
+    built = model(nodes, ("c20",))
+    assert (fold_scales.folded(built), looks) == (20, [60])
+    assert [each.op_type for each in built.graph.node] == ["Conv", "Relu"] * 20
+    assert [each.input[1] for each in built.graph.node[::2]] == [f"w_{place}" for place in range(20)]
 
 
 def test_a_value_that_something_else_takes_too_stays(tmp_path: Path) -> None:
