@@ -359,6 +359,20 @@ def test_terms_that_may_differ_in_shape_are_not_fused_and_named(tmp_path: Path) 
     ]
 
 
+@pytest.mark.parametrize(("scale", "bias"), [((1, 8), (8,)), ((5, 8), (8,)), ((8,), (1, 8)), ((8,), (5, 8))])
+def test_sum_whose_normalization_broadcasts_its_scale_or_bias_is_left_alone(
+    scale: tuple[int, ...], bias: tuple[int, ...], tmp_path: Path
+) -> None:
+    nodes = [
+        *(node_of("Add", ["x", "z"], ["s"]), node_of("LayerNormalization", ["s", "gamma", "beta"], ["n"])),
+        *_gelu("n", "y"),
+    ]
+    inputs = [float_value(name, "batch", 5, 8) for name in "xz"]
+    weights = [weight_of("gamma", *scale), weight_of("beta", *bias), *_gelu_numbers()]
+    _, notes = fused(model_of(nodes, inputs, [float_value("y", "batch", 5, 8)], weights), tmp_path)
+    assert notes["fused"] == {"Gelu": 1}
+
+
 def test_positions_added_to_every_sequence_are_fused_too(tmp_path: Path) -> None:
     nodes = [
         *(
