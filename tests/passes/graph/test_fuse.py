@@ -122,7 +122,7 @@ def test_shared_keys_are_not_repeated_any_more(batch: int | str, past: bool, kin
     assert _kinds(model).count("Softmax") == 0
 
 
-def _attention(mask: tuple[int | str, ...]) -> ModelProto:
+def _attention(mask: tuple[int | str, ...], scale: float = 0.3, opset: int = 17) -> ModelProto:
     """Two heads of `q` [batch, length, 16] over `k` and `v` [batch, keys, 16], with a mask of some shape if it has axes."""
     nodes = [
         node
@@ -142,10 +142,17 @@ def _attention(mask: tuple[int | str, ...]) -> ModelProto:
         node_of("Transpose", ["heads"], ["t"], perm=[0, 2, 1, 3]),
         node_of("Reshape", ["t", "joined"], ["y"]),
     ]
-    weights = [whole_tensor("split", [0, 0, 2, 8]), whole_tensor("joined", [0, 0, 16]), float_tensor("scale", 0.3)]
+    weights = [whole_tensor("split", [0, 0, 2, 8]), whole_tensor("joined", [0, 0, 16]), float_tensor("scale", scale)]
     inputs = [float_value("q", "batch", "length", 16), *(float_value(name, "batch", "past", 16) for name in "kv")]
     inputs += [float_value("mask", *mask)] if mask else []
-    return model_of(nodes, inputs, [float_value("y", "batch", "length", 16)], weights)
+    return model_of(nodes, inputs, [float_value("y", "batch", "length", 16)], weights, opset=opset, ir_version=10)
+
+
+@pytest.mark.parametrize("opset", [17, 23])
+@pytest.mark.parametrize("scale", [0.0, -1.0, 1e-40, np.inf])
+def test_scale_that_is_no_number_above_0_is_named(scale: float, opset: int, tmp_path: Path) -> None:
+    with pytest.raises(Exception, match="1 times an attention whose scores are multiplied by a number that is not"):
+        applied(Fuse, _attention((), scale, opset), tmp_path)
 
 
 @pytest.mark.parametrize(
