@@ -249,6 +249,10 @@ FACTORED = [
     *(node_of("Add", ["one", "t"], ["t1"]), node_of("Mul", ["t1", "x"], ["xt"]), node_of("Mul", ["half", "xt"], ["y"])),
 ]
 QUICK = [node_of("Mul", ["x", "q"], ["xq"]), node_of("Sigmoid", ["xq"], ["s"]), node_of("Mul", ["x", "s"], ["y"])]
+ERF = [
+    *(node_of("Mul", ["x", "root_half"], ["xr"]), node_of("Erf", ["xr"], ["e"]), node_of("Add", ["e", "one"], ["e1"])),
+    *(node_of("Mul", ["e1", "x"], ["ex"]), node_of("Mul", ["ex", "half"], ["y"])),
+]
 SILU = [node_of("Sigmoid", ["x"], ["s"]), node_of("Mul", ["s", "x"], ["y"])]
 
 
@@ -262,6 +266,30 @@ def test_activations_are_known_in_every_order(nodes: list[NodeProto], kind: str,
     model, notes = fused(_model(nodes, [*numbers, *_gelu_numbers()]), tmp_path)
     assert _kinds(model) == [kind]
     assert notes["fused"] == {kind: 1}
+
+
+@pytest.mark.parametrize("shape", [(), (8,)])
+@pytest.mark.parametrize("nodes", [TANH, QUICK, ERF], ids=["tanh", "quick", "erf"])
+def test_numbers_with_an_axis_are_those_of_an_activation_only_where_its_input_has_one(
+    nodes: list[NodeProto], shape: tuple[int, ...], tmp_path: Path
+) -> None:
+    numbers = {"c": 0.044715, "r": (2 / np.pi) ** 0.5, "q": 1.702, "root_half": 0.5**0.5, "one": 1.0, "half": 0.5}
+    weights = [onnx.numpy_helper.from_array(np.float32([number]), name) for name, number in numbers.items()]
+    end = float_value("y", *(shape or (1,)))
+    model = model_of(nodes, [float_value("x", *shape)], [end], weights, opset=17)
+    if shape:
+        assert len(fused(model, tmp_path)[0].graph.node) == 1
+        return
+    with pytest.raises(Exception, match="nothing in the model matches"):
+        applied(Fuse, model, tmp_path)
+
+
+def test_division_by_0_is_no_part_of_an_activation(tmp_path: Path) -> None:
+    nodes = [
+        *(node_of("Sigmoid", ["x"], ["s"]), node_of("Div", ["s", "zero"], ["d"]), node_of("Mul", ["d", "x"], ["y"])),
+    ]
+    with pytest.raises(Exception, match="nothing in the model matches"):
+        applied(Fuse, _model(nodes, [float_tensor("zero", 0.0)]), tmp_path)
 
 
 def _number(name: str, value: float) -> Callable[[ModelProto], None]:

@@ -138,10 +138,14 @@ class Net:
     def with_number(self, node: NodeProto) -> tuple[str, float] | None:
         """Returns what a node of two inputs computes with, where one is a constant number: the other input, and the number."""
         for other, name in ((node.input[0], node.input[1]), (node.input[1], node.input[0])):
-            number = self.number(name)
+            number = self.number(name) if self.keeps_rank(name, other) else None
             if number is not None and other not in self._constants:
                 return other, number
         return None
+
+    def keeps_rank(self, number: str, value: str) -> bool:
+        """Whether a constant of one element leaves a value its shape: one of shape [1] gives a value without axes an axis."""
+        return self.shape(number) == () or bool(self.shape(value))
 
     def values(self, value: str) -> Floats:
         """Returns the elements of a constant float32 tensor."""
