@@ -129,13 +129,13 @@ class Fuse(GraphPass[FuseConfig]):
         unite_imports(model)
         free_weights(model)
         lift_constants(model)
-        taken = _read(model)
+        spare = _unread(model)
         fused, near = _fuse(model, source.model, config.kinds)
         if not +fused:
             missed = "".join(f"; {count} times {reason}" for reason, count in sorted(near.items()))
             claim = f"nothing in the model matches a pattern of {', '.join(config.kinds)}{missed}"
             raise fail(RefusedError, "OL301", claim, hint="leave the pass out, or put what a reason names before it")
-        _drop_unread(model, taken - _read(model))
+        _drop(model, _unread(model) - spare)
         put_in_order(model)
         _import_what_is_used(model)
         return Rewritten(model, {"fused": dict(sorted((+fused).items())), "near": dict(sorted(near.items()))})
@@ -165,12 +165,13 @@ def _fuse(model: ModelProto, path: Path, kinds: Sequence[Kind]) -> tuple[Counter
     return fused, near
 
 
-def _read(model: ModelProto) -> set[str]:
+def _unread(model: ModelProto) -> set[str]:
     read = {name for node in nodes(model) for name in node.input}
-    return read | {output.name for graph in graphs(model) for output in graph.output}
+    read |= {output.name for graph in graphs(model) for output in graph.output}
+    return {tensor.name for graph in graphs(model) for tensor in graph.initializer} - read
 
 
-def _drop_unread(model: ModelProto, unread: set[str]) -> None:
+def _drop(model: ModelProto, unread: set[str]) -> None:
     """Takes out the weights that only what is no more has read."""
     for graph in graphs(model):
         inputs = {entry.name for entry in graph.input}

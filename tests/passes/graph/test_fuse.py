@@ -380,6 +380,23 @@ def test_sum_that_others_take_is_the_fused_operators_fourth_output(tmp_path: Pat
     assert _kinds(model) == ["SkipLayerNormalization", "Add"]
 
 
+@pytest.mark.parametrize("of", ["s", "x"])
+def test_bias_that_is_computed_from_the_sum_is_not_taken_with_it(of: str, tmp_path: Path) -> None:
+    nodes = [
+        node_of("Add", ["x", "z"], ["s"]),
+        node_of("ReduceMean", [of], ["beta"], axes=[0, 1], keepdims=0),
+        node_of("LayerNormalization", ["s", "gamma", "beta"], ["n"]),
+        node_of("Mul", ["s", "n"], ["sn"]),
+        *_gelu("sn", "y"),
+    ]
+    inputs = [float_value(name, "batch", "length", 8) for name in "xz"]
+    weights = [weight_of("gamma", 8), *_gelu_numbers()]
+    _, notes = fused(model_of(nodes, inputs, [float_value("y", "batch", "length", 8)], weights, opset=17), tmp_path)
+    circle = {"a pattern that takes what is computed from something it makes": 1}
+    assert notes["near"] == (circle if of == "s" else {})
+    assert notes["fused"] == ({"Gelu": 1} if of == "s" else {"Gelu": 1, "SkipLayerNormalization": 1})
+
+
 def test_terms_that_may_differ_in_shape_are_not_fused_and_named(tmp_path: Path) -> None:
     nodes = [
         *(node_of("Add", ["x", "z"], ["s"]), node_of("LayerNormalization", ["s", "gamma", "beta"], ["n"])),

@@ -15,7 +15,7 @@ from olivelike_passes.graph.fusion.nodes import is_standard, whole, wholes
 from olivelike_passes.graph.fusion.shape_rules import SHAPES
 
 if TYPE_CHECKING:
-    from onnx import NodeProto
+    from onnx import NodeProto, ValueInfoProto
 
 ALIKE = frozenset({
     "Abs", "BatchNormalization", "BiasGelu", "Cast", "Celu", "Clip", "Cos", "CumSum", "Dropout", "Elu", "Erf",
@@ -99,3 +99,14 @@ class Shapes:
         given = wholes(node, "split")
         count = len(node.output)
         return given or ((size // count,) * count if isinstance(size, int) and size % count == 0 else ())
+
+
+def declared(entry: ValueInfoProto, scope: str) -> Shape:
+    """Returns an input's shape; a dimension without a name is one of its own."""
+    dims = entry.type.tensor_type.shape.dim
+    return tuple(
+        int(dim.dim_value)
+        if dim.HasField("dim_value")
+        else (f"{scope}{dim.dim_param}" if dim.dim_param else f"{scope}?{entry.name}.{axis}")
+        for axis, dim in enumerate(dims)
+    )

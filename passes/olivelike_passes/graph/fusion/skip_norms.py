@@ -85,8 +85,7 @@ def as_skip_norm(net: Net, kind: str, norm: Normalized, end: NodeProto) -> bool:
     # Whoever else takes the sum gets it from the fused operator: its fourth output.
     total = "" if net.is_inner(norm.source) else norm.source
     node = fused_node(kind, inputs, [end.output[0], "", "", total], end.name, epsilon=norm.epsilon)
-    net.replace([node], kind)
-    return True
+    return net.replace([node], kind)
 
 
 def _with_the_larger_first(net: Net, terms: list[str]) -> list[str]:
