@@ -84,15 +84,16 @@ class Fuse(GraphPass[FuseConfig]):
     When to use it:
         After `simplify`, before quantization and before `float16`, for models that run on ONNX Runtime. Where the inputs'
         open dimensions have names, equal ones for equal sizes, more can be proven: for a decoder, the past length of all
-        layers. `GroupQueryAttention` takes new tokens after earlier ones for one sequence at a time: it is put in where the
-        batch is known to be 1 (`fix_shapes` before), or where there is no past; otherwise `MultiHeadAttention` with the
-        queries that share a key stacked.
+        layers. `GroupQueryAttention` needs a batch of a known size, and takes new tokens after earlier ones for one sequence at
+        a time: it is put in where the batch is known to be 1 (`fix_shapes` before), or is known and there is no past;
+        otherwise `MultiHeadAttention` with the queries that share a key stacked.
 
     Limits:
         Fuses float32 only. Refuses quantized models, and models in which it finds nothing. What a pattern holds inside is
         left alone where something else takes it too, or a graph inside the model does. Outputs differ in the last digits,
-        because a fused operator sums in another order; scores beyond 1e30 are not thought of. `Conv` with the
-        `BatchNormalization` after it is `simplify`'s work. Operators of `com.microsoft` need ONNX Runtime, and
+        because a fused operator sums in another order; scores beyond 1e30 are not thought of. Where heads share keys, and in
+        ONNX's `Attention`, a batch of 0 sequences fails afterwards, and so do 0 new tokens after earlier ones. `Conv` with
+        the `BatchNormalization` after it is `simplify`'s work. Operators of `com.microsoft` need ONNX Runtime, and
         `GroupQueryAttention` here one that knows its attribute `causal` (1.32 does).
 
     Example:
