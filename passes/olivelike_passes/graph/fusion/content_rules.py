@@ -49,7 +49,7 @@ def _part(known: Shapes, node: NodeProto) -> Shape | None:
     content = known.contents.get(node.input[0])
     ends = [known.contents.get(name) for name in node.input[1:3]]
     steps = known.contents.get(node.input[4]) if len(node.input) > 4 else (1,)
-    if content is None or len(ends) < 2 or ends[0] is None or ends[1] is None or steps != (1,):
+    if content is None or len(ends) < 2 or not ends[0] or not ends[1] or steps != (1,):
         return None
     start, end = ends[0][0], ends[1][0]
     return content[start:end] if isinstance(start, int) and isinstance(end, int) else None
@@ -68,11 +68,11 @@ def _cast(known: Shapes, node: NodeProto) -> Shape | None:
 
 def _computed(known: Shapes, node: NodeProto) -> Shape | None:
     left, right = (known.contents.get(name) for name in node.input)
-    if left is None or right is None or (len(left) != len(right) and 1 not in (len(left), len(right))):
+    if not left or not right or (len(left) != len(right) and 1 not in (len(left), len(right))):
         return None
     length = max(len(left), len(right))
     pairs = zip(left * (length // len(left)), right * (length // len(right)), strict=True)
-    return tuple(NUMBERS[node.op_type](a, b) for a, b in pairs) if left and right else None
+    return tuple(NUMBERS[node.op_type](a, b) for a, b in pairs)
 
 
 def _equal(known: Shapes, node: NodeProto) -> Shape | None:

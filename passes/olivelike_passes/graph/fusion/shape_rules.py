@@ -158,7 +158,7 @@ def _reduce(known: Shapes, node: NodeProto) -> Shape | None:
 
 def _range(known: Shapes, node: NodeProto) -> Shape | None:
     start, limit, step = (known.contents.get(name) for name in node.input)
-    if start is None or limit is None or step != (1,):
+    if not start or not limit or step != (1,):
         return None
     return (minus(limit[0], start[0]),)
 

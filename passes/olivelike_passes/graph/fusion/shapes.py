@@ -7,8 +7,10 @@ heads of an attention are split by. What is not known here is no value's shape: 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
+from olivelike_passes.graph.fusion.build import MICROSOFT
 from olivelike_passes.graph.fusion.content_rules import CONTENTS, LONGEST
 from olivelike_passes.graph.fusion.dims import Dim, Shape, broadcast
 from olivelike_passes.graph.fusion.nodes import is_standard, whole, wholes
@@ -46,6 +48,11 @@ class Shapes:
 
     def follow(self, node: NodeProto) -> None:
         """Takes in what a node makes; the nodes that it reads from have been taken in."""
+        # A node that is odd (fewer inputs than its operator has, axes that there are not) has no shape that is known.
+        with suppress(LookupError, ValueError, ZeroDivisionError):
+            self._follow(node)
+
+    def _follow(self, node: NodeProto) -> None:
         if node.op_type == "Split" and is_standard(node):
             self._split(node)
         if not node.output or not node.output[0]:
@@ -61,10 +68,10 @@ class Shapes:
     def _shape(self, node: NodeProto) -> Shape | None:
         known = self.shapes
         kind = node.op_type
-        if node.domain not in ("", "ai.onnx", "com.microsoft"):
-            return None
-        if kind in ALIKE:
+        if kind in ALIKE and node.domain in ("", "ai.onnx", MICROSOFT):
             return known.get(node.input[0])
+        if not is_standard(node):
+            return None
         if kind in PAIRS:
             return self._paired(node)
         rule = SHAPES.get(kind)
