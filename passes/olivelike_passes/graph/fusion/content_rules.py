@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
-from olivelike_passes.graph.fusion.dims import Dim, Shape, minus, plus, times
+from olivelike_passes.graph.fusion.dims import Dim, Shape, minus, plus, term, times
 from olivelike_passes.graph.fusion.nodes import whole
 
 if TYPE_CHECKING:
@@ -114,7 +114,7 @@ def _repeated(known: Shapes, node: NodeProto) -> Shape | None:
 def _divided(left: Dim, right: Dim) -> Dim:
     if isinstance(left, int) and isinstance(right, int) and left >= 0 and right > 0:
         return left // right
-    return left if right == 1 else ("//", left, right)
+    return left if right == 1 else term("//", left, right)
 
 
 NUMBERS: Mapping[str, Callable[[Dim, Dim], Dim]] = {"Add": plus, "Sub": minus, "Mul": times, "Div": _divided}
