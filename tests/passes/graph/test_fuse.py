@@ -175,6 +175,43 @@ def test_mask_is_expanded_where_it_is_not_known_to_be_whole(
     assert _kinds(model).count("Expand") == expanded
 
 
+@pytest.mark.parametrize("mask", [(4, "length", "past"), ("batch", 4, "length", 1), ("batch", 1, "length", "past")])
+def test_mask_of_heads_that_share_keys_is_stacked_as_the_queries_are(
+    mask: tuple[int | str, ...], tmp_path: Path
+) -> None:
+    model = _attention(mask)
+    edited = {
+        "split_q": [0, 0, 4, 8],
+        "joined": [0, 0, 32],
+        "times": [1, 1, 2, 1, 1],
+        "axis": [2],
+        "all": [0, 4, -1, 8],
+    }
+    kept = [tensor for tensor in model.graph.initializer if tensor.name not in edited]
+    del model.graph.initializer[:]
+    model.graph.initializer.extend([*kept, *(whole_tensor(name, sizes) for name, sizes in edited.items())])
+    repeated = []
+    for node in model.graph.node:
+        renamed = {"split": "split_q"} if node.output[0] == "qs" else {"k4": "kr", "v4": "vr"}
+        node.input[:] = [renamed.get(name, name) for name in node.input]
+        repeated.append(node)
+        if node.output[0] in ("k4", "v4"):
+            one = node.output[0][0]
+            repeated += [
+                node_of("Unsqueeze", [f"{one}4", "axis"], [f"{one}5"]),
+                node_of("Expand", [f"{one}5", "times"], [f"{one}e"]),
+                node_of("Reshape", [f"{one}e", "all"], [f"{one}r"]),
+            ]
+    model.graph.ClearField("node")
+    model.graph.node.extend(repeated)
+    for entry in (model.graph.input[0], model.graph.output[0]):
+        entry.type.tensor_type.shape.dim[2].dim_value = 32
+    after, notes = fused(model, tmp_path)
+    assert notes["fused"] == {"MultiHeadAttention": 1}
+    (node,) = (node for node in after.graph.node if node.op_type == "MultiHeadAttention")
+    assert next(entry.i for entry in node.attribute if entry.name == "num_heads") == 2
+
+
 def test_mask_of_other_heads_is_named(tmp_path: Path) -> None:
     model = _attention(("batch", "other", "length", "past"))
     with pytest.raises(Exception, match="1 times an attention whose mask has no known shape, or one for other heads"):

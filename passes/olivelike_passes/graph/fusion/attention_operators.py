@@ -159,7 +159,10 @@ def _put_stacked(net: Net, sizes: Sizes, found: Attention, keys: Heads, values: 
     whole_query = sizes.together(query)
     mask = _mask(net, sizes, found)
     inputs = [sizes.stacked(whole_query, keys.count, times, query.size), keys.value, values.value, "", ""]
-    inputs.append(sizes.tiled(mask, times) if mask else "")
+    shape = mask_shape(net, found) if mask else None
+    if shape is not None:
+        mask = sizes.tiled(mask, times) if shape[1] == 1 else sizes.regrouped(mask, keys.count)
+    inputs.append(mask)
     made = net.new_name(f"{result}_stacked")
     after = sizes.unstacked(made, result, found.end.name, keys.count, times, values.size)
     _put(net, sizes, found, _Operator("MultiHeadAttention", inputs, {"num_heads": keys.count}), [made], after)
