@@ -84,15 +84,16 @@ class Fuse(GraphPass[FuseConfig]):
     When to use it:
         After `simplify`, before quantization and before `float16`, for models that run on ONNX Runtime. Where the inputs'
         open dimensions have names, equal ones for equal sizes, more can be proven: for a decoder, the past length of all
-        layers. `GroupQueryAttention` takes new tokens after earlier ones for one sequence at a time: it is put in where the
-        batch is known to be 1 (`fix_shapes` before), or where there is no past; otherwise `MultiHeadAttention` with the
-        queries that share a key stacked.
+        layers. `GroupQueryAttention` needs a batch of a known size, and takes new tokens after earlier ones for one sequence at
+        a time: it is put in where the batch is known to be 1 (`fix_shapes` before), or is known and there is no past;
+        otherwise `MultiHeadAttention` with the queries that share a key stacked.
 
     Limits:
         Fuses float32 only. Refuses quantized models, and models in which it finds nothing. What a pattern holds inside is
         left alone where something else takes it too, or a graph inside the model does. Outputs differ in the last digits,
-        because a fused operator sums in another order; scores beyond 1e30 are not thought of. `Conv` with the
-        `BatchNormalization` after it is `simplify`'s work. Operators of `com.microsoft` need ONNX Runtime, and
+        because a fused operator sums in another order; scores beyond 1e30 are not thought of. Where heads share keys, and in
+        ONNX's `Attention`, a batch of 0 sequences fails afterwards, and so do 0 new tokens after earlier ones. `Conv` with
+        the `BatchNormalization` after it is `simplify`'s work. Operators of `com.microsoft` need ONNX Runtime, and
         `GroupQueryAttention` here one that knows its attribute `causal` (1.32 does).
 
     Example:
@@ -129,13 +130,13 @@ class Fuse(GraphPass[FuseConfig]):
         unite_imports(model)
         free_weights(model)
         lift_constants(model)
-        taken = _read(model)
+        spare = _unread(model)
         fused, near = _fuse(model, source.model, config.kinds)
         if not +fused:
             missed = "".join(f"; {count} times {reason}" for reason, count in sorted(near.items()))
             claim = f"nothing in the model matches a pattern of {', '.join(config.kinds)}{missed}"
             raise fail(RefusedError, "OL301", claim, hint="leave the pass out, or put what a reason names before it")
-        _drop_unread(model, taken - _read(model))
+        _drop(model, _unread(model) - spare)
         put_in_order(model)
         _import_what_is_used(model)
         return Rewritten(model, {"fused": dict(sorted((+fused).items())), "near": dict(sorted(near.items()))})
@@ -165,12 +166,13 @@ def _fuse(model: ModelProto, path: Path, kinds: Sequence[Kind]) -> tuple[Counter
     return fused, near
 
 
-def _read(model: ModelProto) -> set[str]:
+def _unread(model: ModelProto) -> set[str]:
     read = {name for node in nodes(model) for name in node.input}
-    return read | {output.name for graph in graphs(model) for output in graph.output}
+    read |= {output.name for graph in graphs(model) for output in graph.output}
+    return {tensor.name for graph in graphs(model) for tensor in graph.initializer} - read
 
 
-def _drop_unread(model: ModelProto, unread: set[str]) -> None:
+def _drop(model: ModelProto, unread: set[str]) -> None:
     """Takes out the weights that only what is no more has read."""
     for graph in graphs(model):
         inputs = {entry.name for entry in graph.input}

@@ -111,7 +111,8 @@ def test_no_zero_for_what_is_no_number_is_put_in_where_the_mask_is_finite(tmp_pa
     [
         ("batch", True, "MultiHeadAttention"),  # the runtime takes new tokens after earlier ones for one sequence only
         (1, True, "GroupQueryAttention"),
-        ("batch", False, "GroupQueryAttention"),
+        ("batch", False, "MultiHeadAttention"),  # a batch of 0 ends the process in the runtime's other operator
+        (BATCH, False, "GroupQueryAttention"),
     ],
 )
 def test_shared_keys_are_not_repeated_any_more(batch: int | str, past: bool, kind: str, tmp_path: Path) -> None:
@@ -122,7 +123,7 @@ def test_shared_keys_are_not_repeated_any_more(batch: int | str, past: bool, kin
     assert _kinds(model).count("Softmax") == 0
 
 
-def _attention(mask: tuple[int | str, ...]) -> ModelProto:
+def _attention(mask: tuple[int | str, ...], scale: float = 0.3, opset: int = 17) -> ModelProto:
     """Two heads of `q` [batch, length, 16] over `k` and `v` [batch, keys, 16], with a mask of some shape if it has axes."""
     nodes = [
         node
@@ -142,10 +143,17 @@ def _attention(mask: tuple[int | str, ...]) -> ModelProto:
         node_of("Transpose", ["heads"], ["t"], perm=[0, 2, 1, 3]),
         node_of("Reshape", ["t", "joined"], ["y"]),
     ]
-    weights = [whole_tensor("split", [0, 0, 2, 8]), whole_tensor("joined", [0, 0, 16]), float_tensor("scale", 0.3)]
+    weights = [whole_tensor("split", [0, 0, 2, 8]), whole_tensor("joined", [0, 0, 16]), float_tensor("scale", scale)]
     inputs = [float_value("q", "batch", "length", 16), *(float_value(name, "batch", "past", 16) for name in "kv")]
     inputs += [float_value("mask", *mask)] if mask else []
-    return model_of(nodes, inputs, [float_value("y", "batch", "length", 16)], weights)
+    return model_of(nodes, inputs, [float_value("y", "batch", "length", 16)], weights, opset=opset, ir_version=10)
+
+
+@pytest.mark.parametrize("opset", [17, 23])
+@pytest.mark.parametrize("scale", [0.0, -1.0, 1e-40, np.inf])
+def test_scale_that_is_no_number_above_0_is_named(scale: float, opset: int, tmp_path: Path) -> None:
+    with pytest.raises(Exception, match="1 times an attention whose scores are multiplied by a number that is not"):
+        applied(Fuse, _attention((), scale, opset), tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -165,6 +173,43 @@ def test_mask_is_expanded_where_it_is_not_known_to_be_whole(
     model, notes = fused(_attention(mask), tmp_path)
     assert notes["fused"] == {"MultiHeadAttention": 1}
     assert _kinds(model).count("Expand") == expanded
+
+
+@pytest.mark.parametrize("mask", [(4, "length", "past"), ("batch", 4, "length", 1), ("batch", 1, "length", "past")])
+def test_mask_of_heads_that_share_keys_is_stacked_as_the_queries_are(
+    mask: tuple[int | str, ...], tmp_path: Path
+) -> None:
+    model = _attention(mask)
+    edited = {
+        "split_q": [0, 0, 4, 8],
+        "joined": [0, 0, 32],
+        "times": [1, 1, 2, 1, 1],
+        "axis": [2],
+        "all": [0, 4, -1, 8],
+    }
+    kept = [tensor for tensor in model.graph.initializer if tensor.name not in edited]
+    del model.graph.initializer[:]
+    model.graph.initializer.extend([*kept, *(whole_tensor(name, sizes) for name, sizes in edited.items())])
+    repeated = []
+    for node in model.graph.node:
+        renamed = {"split": "split_q"} if node.output[0] == "qs" else {"k4": "kr", "v4": "vr"}
+        node.input[:] = [renamed.get(name, name) for name in node.input]
+        repeated.append(node)
+        if node.output[0] in ("k4", "v4"):
+            one = node.output[0][0]
+            repeated += [
+                node_of("Unsqueeze", [f"{one}4", "axis"], [f"{one}5"]),
+                node_of("Expand", [f"{one}5", "times"], [f"{one}e"]),
+                node_of("Reshape", [f"{one}e", "all"], [f"{one}r"]),
+            ]
+    model.graph.ClearField("node")
+    model.graph.node.extend(repeated)
+    for entry in (model.graph.input[0], model.graph.output[0]):
+        entry.type.tensor_type.shape.dim[2].dim_value = 32
+    after, notes = fused(model, tmp_path)
+    assert notes["fused"] == {"MultiHeadAttention": 1}
+    (node,) = (node for node in after.graph.node if node.op_type == "MultiHeadAttention")
+    assert next(entry.i for entry in node.attribute if entry.name == "num_heads") == 2
 
 
 def test_mask_of_other_heads_is_named(tmp_path: Path) -> None:
@@ -242,6 +287,10 @@ FACTORED = [
     *(node_of("Add", ["one", "t"], ["t1"]), node_of("Mul", ["t1", "x"], ["xt"]), node_of("Mul", ["half", "xt"], ["y"])),
 ]
 QUICK = [node_of("Mul", ["x", "q"], ["xq"]), node_of("Sigmoid", ["xq"], ["s"]), node_of("Mul", ["x", "s"], ["y"])]
+ERF = [
+    *(node_of("Mul", ["x", "root_half"], ["xr"]), node_of("Erf", ["xr"], ["e"]), node_of("Add", ["e", "one"], ["e1"])),
+    *(node_of("Mul", ["e1", "x"], ["ex"]), node_of("Mul", ["ex", "half"], ["y"])),
+]
 SILU = [node_of("Sigmoid", ["x"], ["s"]), node_of("Mul", ["s", "x"], ["y"])]
 
 
@@ -255,6 +304,30 @@ def test_activations_are_known_in_every_order(nodes: list[NodeProto], kind: str,
     model, notes = fused(_model(nodes, [*numbers, *_gelu_numbers()]), tmp_path)
     assert _kinds(model) == [kind]
     assert notes["fused"] == {kind: 1}
+
+
+@pytest.mark.parametrize("shape", [(), (8,)])
+@pytest.mark.parametrize("nodes", [TANH, QUICK, ERF], ids=["tanh", "quick", "erf"])
+def test_numbers_with_an_axis_are_those_of_an_activation_only_where_its_input_has_one(
+    nodes: list[NodeProto], shape: tuple[int, ...], tmp_path: Path
+) -> None:
+    numbers = {"c": 0.044715, "r": (2 / np.pi) ** 0.5, "q": 1.702, "root_half": 0.5**0.5, "one": 1.0, "half": 0.5}
+    weights = [onnx.numpy_helper.from_array(np.float32([number]), name) for name, number in numbers.items()]
+    end = float_value("y", *(shape or (1,)))
+    model = model_of(nodes, [float_value("x", *shape)], [end], weights, opset=17)
+    if shape:
+        assert len(fused(model, tmp_path)[0].graph.node) == 1
+        return
+    with pytest.raises(Exception, match="nothing in the model matches"):
+        applied(Fuse, model, tmp_path)
+
+
+def test_division_by_0_is_no_part_of_an_activation(tmp_path: Path) -> None:
+    nodes = [
+        *(node_of("Sigmoid", ["x"], ["s"]), node_of("Div", ["s", "zero"], ["d"]), node_of("Mul", ["d", "x"], ["y"])),
+    ]
+    with pytest.raises(Exception, match="nothing in the model matches"):
+        applied(Fuse, _model(nodes, [float_tensor("zero", 0.0)]), tmp_path)
 
 
 def _number(name: str, value: float) -> Callable[[ModelProto], None]:
@@ -345,6 +418,23 @@ def test_sum_that_others_take_is_the_fused_operators_fourth_output(tmp_path: Pat
     assert _kinds(model) == ["SkipLayerNormalization", "Add"]
 
 
+@pytest.mark.parametrize("of", ["s", "x"])
+def test_bias_that_is_computed_from_the_sum_is_not_taken_with_it(of: str, tmp_path: Path) -> None:
+    nodes = [
+        node_of("Add", ["x", "z"], ["s"]),
+        node_of("ReduceMean", [of], ["beta"], axes=[0, 1], keepdims=0),
+        node_of("LayerNormalization", ["s", "gamma", "beta"], ["n"]),
+        node_of("Mul", ["s", "n"], ["sn"]),
+        *_gelu("sn", "y"),
+    ]
+    inputs = [float_value(name, "batch", "length", 8) for name in "xz"]
+    weights = [weight_of("gamma", 8), *_gelu_numbers()]
+    _, notes = fused(model_of(nodes, inputs, [float_value("y", "batch", "length", 8)], weights, opset=17), tmp_path)
+    circle = {"a pattern that takes what is computed from something it makes": 1}
+    assert notes["near"] == (circle if of == "s" else {})
+    assert notes["fused"] == ({"Gelu": 1} if of == "s" else {"Gelu": 1, "SkipLayerNormalization": 1})
+
+
 def test_terms_that_may_differ_in_shape_are_not_fused_and_named(tmp_path: Path) -> None:
     nodes = [
         *(node_of("Add", ["x", "z"], ["s"]), node_of("LayerNormalization", ["s", "gamma", "beta"], ["n"])),
@@ -357,6 +447,20 @@ def test_terms_that_may_differ_in_shape_are_not_fused_and_named(tmp_path: Path) 
     assert list(notes["near"]) == [
         "an addition before a normalization whose two terms are not known to have one shape of 2 or 3 axes"
     ]
+
+
+@pytest.mark.parametrize(("scale", "bias"), [((1, 8), (8,)), ((5, 8), (8,)), ((8,), (1, 8)), ((8,), (5, 8))])
+def test_sum_whose_normalization_broadcasts_its_scale_or_bias_is_left_alone(
+    scale: tuple[int, ...], bias: tuple[int, ...], tmp_path: Path
+) -> None:
+    nodes = [
+        *(node_of("Add", ["x", "z"], ["s"]), node_of("LayerNormalization", ["s", "gamma", "beta"], ["n"])),
+        *_gelu("n", "y"),
+    ]
+    inputs = [float_value(name, "batch", 5, 8) for name in "xz"]
+    weights = [weight_of("gamma", *scale), weight_of("beta", *bias), *_gelu_numbers()]
+    _, notes = fused(model_of(nodes, inputs, [float_value("y", "batch", 5, 8)], weights), tmp_path)
+    assert notes["fused"] == {"Gelu": 1}
 
 
 def test_positions_added_to_every_sequence_are_fused_too(tmp_path: Path) -> None:

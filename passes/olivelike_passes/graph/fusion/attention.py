@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 LAST_AXIS_OPSET = 13
 """From this opset on a softmax without an axis is over the last one."""
+SMALLEST, LARGEST = 2.0**-126, 2.0**127
+"""Scales that the operators take as they are: 0, to which float32 rounds smaller ones, is their word for a default."""
 
 
 def fuse_attention(net: Net) -> None:
@@ -160,6 +162,8 @@ def _mismatch(net: Net, found: Attention) -> str:
         return "an attention whose queries, keys and values are not known to have the same batch and heads"
     if query.size != key.size:
         return "an attention whose queries and keys are not known to have heads of one size"
+    if not SMALLEST <= found.scale <= LARGEST:
+        return "an attention whose scores are multiplied by a number that is not above 0 and finite"
     # Products have one type: what is known of one value holds for all of them.
     if not any(is_float(net, each.whole or each.value) for each in (query, key, value)):
         return "an attention that is not known to be of float32"

@@ -106,22 +106,23 @@ def _but_length(heads: Heads) -> tuple[Dim, int, int]:
 
 
 def _put_shared(net: Net, sizes: Sizes, found: Attention, keys: Heads, values: Heads) -> None:
-    """Puts an operator in for an attention in which several heads of the query share one of the keys.
-
-    `GroupQueryAttention` takes several new tokens after earlier ones for a batch of one sequence only (ONNX Runtime 1.32).
-    """
+    """Puts an operator in for an attention in which several heads of the query share one of the keys."""
     kept = _kept(net, found, keys, values)
     new = [each.new for each in kept]
     split = all(each.whole for each in new) and _but_length(new[0]) == _but_length(new[1])
-    fits = split and new[0].length == new[1].length == found.query.length
-    if (
-        fits
-        and keys.size % WHOLE_WORDS == 0
-        and (not kept[0].past or found.query.batch == 1 or found.query.length == 1)
-    ):
+    fits = split and new[0].length == new[1].length == found.query.length and keys.size % WHOLE_WORDS == 0
+    if fits and _is_batch_for_grouped(found.query, bool(kept[0].past)):
         _put_grouped(net, sizes, found, keys, kept)
     else:
         _put_stacked(net, sizes, found, keys, values)
+
+
+def _is_batch_for_grouped(query: Heads, past: bool) -> bool:
+    """Whether `GroupQueryAttention` takes a batch: one of 0 sequences ends the process (ONNX Runtime 1.32 divides by it).
+
+    Several new tokens after earlier ones it takes for a batch of one sequence only.
+    """
+    return isinstance(query.batch, int) and query.batch > 0 and (not past or query.batch == 1 or query.length == 1)
 
 
 def _kept(net: Net, found: Attention, keys: Heads, values: Heads) -> tuple[Cached, Cached]:
@@ -158,7 +159,10 @@ def _put_stacked(net: Net, sizes: Sizes, found: Attention, keys: Heads, values: 
     whole_query = sizes.together(query)
     mask = _mask(net, sizes, found)
     inputs = [sizes.stacked(whole_query, keys.count, times, query.size), keys.value, values.value, "", ""]
-    inputs.append(sizes.tiled(mask, times) if mask else "")
+    shape = mask_shape(net, found) if mask else None
+    if shape is not None:
+        mask = sizes.tiled(mask, times) if shape[1] == 1 else sizes.regrouped(mask, keys.count)
+    inputs.append(mask)
     made = net.new_name(f"{result}_stacked")
     after = sizes.unstacked(made, result, found.end.name, keys.count, times, values.size)
     _put(net, sizes, found, _Operator("MultiHeadAttention", inputs, {"num_heads": keys.count}), [made], after)

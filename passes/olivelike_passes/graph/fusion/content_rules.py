@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
-from olivelike_passes.graph.fusion.dims import Dim, Shape, minus, plus, times
+from olivelike_passes.graph.fusion.dims import Dim, Shape, minus, plus, term, times
 from olivelike_passes.graph.fusion.nodes import whole
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ def _part(known: Shapes, node: NodeProto) -> Shape | None:
     content = known.contents.get(node.input[0])
     ends = [known.contents.get(name) for name in node.input[1:3]]
     steps = known.contents.get(node.input[4]) if len(node.input) > 4 else (1,)
-    if content is None or len(ends) < 2 or ends[0] is None or ends[1] is None or steps != (1,):
+    if content is None or len(ends) < 2 or not ends[0] or not ends[1] or steps != (1,):
         return None
     start, end = ends[0][0], ends[1][0]
     return content[start:end] if isinstance(start, int) and isinstance(end, int) else None
@@ -68,11 +68,11 @@ def _cast(known: Shapes, node: NodeProto) -> Shape | None:
 
 def _computed(known: Shapes, node: NodeProto) -> Shape | None:
     left, right = (known.contents.get(name) for name in node.input)
-    if left is None or right is None or (len(left) != len(right) and 1 not in (len(left), len(right))):
+    if not left or not right or (len(left) != len(right) and 1 not in (len(left), len(right))):
         return None
     length = max(len(left), len(right))
     pairs = zip(left * (length // len(left)), right * (length // len(right)), strict=True)
-    return tuple(NUMBERS[node.op_type](a, b) for a, b in pairs) if left and right else None
+    return tuple(NUMBERS[node.op_type](a, b) for a, b in pairs)
 
 
 def _equal(known: Shapes, node: NodeProto) -> Shape | None:
@@ -114,7 +114,7 @@ def _repeated(known: Shapes, node: NodeProto) -> Shape | None:
 def _divided(left: Dim, right: Dim) -> Dim:
     if isinstance(left, int) and isinstance(right, int) and left >= 0 and right > 0:
         return left // right
-    return left if right == 1 else ("//", left, right)
+    return left if right == 1 else term("//", left, right)
 
 
 NUMBERS: Mapping[str, Callable[[Dim, Dim], Dim]] = {"Add": plus, "Sub": minus, "Mul": times, "Div": _divided}

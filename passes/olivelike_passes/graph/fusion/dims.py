@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from typing import TypeAlias
 
@@ -10,8 +11,34 @@ Dim: TypeAlias = "int | str | Term"
 """A number, a name (of a dimension that the model leaves open), or an operation on two sizes.
 
 Two that are equal in Python are equal as the model runs; two that differ may be equal or not."""
+ABBREVIATED = "digest"
+LARGEST = 32
+"""A term of more names and numbers than this is abbreviated: one that a graph doubles at every node would grow without end."""
 
 Shape: TypeAlias = "tuple[Dim, ...]"
+
+
+def term(operation: str, left: Dim, right: Dim) -> Term:
+    """Returns an operation on two sizes; a large one as the digest of itself, which is equal where they are.
+
+    >>> term("min", "n", 512)
+    ('min', 'n', 512)
+    """
+    whole = (operation, left, right)
+    return whole if _size(whole) <= LARGEST else _abbreviated(whole)
+
+
+def may_be_negative(size: Dim) -> bool:
+    """Whether a size may be computed as a difference.
+
+    >>> may_be_negative("n"), may_be_negative(minus("n", 1)), may_be_negative(times(minus("n", 1), 8))
+    (False, True, True)
+    """
+    if isinstance(size, int):
+        return size < 0
+    if isinstance(size, str) or size[0] == "cut":
+        return False
+    return size[0] in ("-", ABBREVIATED) or any(map(may_be_negative, size[1:]))
 
 
 def plus(left: Dim, right: Dim) -> Dim:
@@ -21,10 +48,10 @@ def plus(left: Dim, right: Dim) -> Dim:
     (True, 5, 'n')
     """
     if isinstance(left, int) and isinstance(right, int):
-        return left + right
+        return _fitting("+", left + right, left, right)
     if 0 in (left, right):
         return right if left == 0 else left
-    return ("+", *_sorted(left, right))
+    return term("+", *_sorted(left, right))
 
 
 def minus(left: Dim, right: Dim) -> Dim:
@@ -39,7 +66,7 @@ def minus(left: Dim, right: Dim) -> Dim:
         return 0
     if isinstance(left, tuple) and left[0] == "+" and right in left[1:]:
         return left[2] if left[1] == right else left[1]
-    return left if right == 0 else ("-", left, right)
+    return left if right == 0 else term("-", left, right)
 
 
 def times(left: Dim, right: Dim) -> Dim:
@@ -49,10 +76,10 @@ def times(left: Dim, right: Dim) -> Dim:
     (True, 6, 'n', 0)
     """
     if isinstance(left, int) and isinstance(right, int):
-        return left * right
+        return _fitting("*", left * right, left, right)
     if 1 in (left, right):
         return right if left == 1 else left
-    return 0 if 0 in (left, right) else ("*", *_sorted(left, right))
+    return 0 if 0 in (left, right) else term("*", *_sorted(left, right))
 
 
 def quotient(whole: Sequence[Dim], parts: Sequence[Dim]) -> Dim:
@@ -71,7 +98,7 @@ def quotient(whole: Sequence[Dim], parts: Sequence[Dim]) -> Dim:
     if divisor and number % divisor == 0:
         top = _product([number // divisor, *(f for f in over if not isinstance(f, int))])
         bottom = _product([f for f in under if not isinstance(f, int)])
-    return top if bottom == 1 else ("/", top, bottom)
+    return top if bottom == 1 else term("/", top, bottom)
 
 
 def together(left: Dim, right: Dim) -> Dim:
@@ -91,7 +118,7 @@ def together(left: Dim, right: Dim) -> Dim:
             return one
         if isinstance(other, tuple) and other[0] == "min" and one in other[1:] and _other_above_1(other, one):
             return one
-    return ("~", *_sorted(left, right))
+    return term("~", *_sorted(left, right))
 
 
 def broadcast(left: Shape, right: Shape) -> Shape:
@@ -112,6 +139,19 @@ def _other_above_1(term: Term, one: Dim) -> bool:
 
 def _sorted(left: Dim, right: Dim) -> tuple[Dim, Dim]:
     return (left, right) if repr(left) <= repr(right) else (right, left)
+
+
+def _abbreviated(whole: Term) -> Term:
+    return (ABBREVIATED, hashlib.sha256(repr(whole).encode()).hexdigest(), 0)
+
+
+def _fitting(operation: str, number: int, left: int, right: int) -> Dim:
+    """Returns a number that an int64 holds; one that it does not is another as the model runs."""
+    return number if -(2**63) <= number < 2**63 else _abbreviated((operation, left, right))
+
+
+def _size(size: Dim) -> int:
+    return sum(map(_size, size[1:])) if isinstance(size, tuple) else 1
 
 
 def _factors(sizes: Sequence[Dim]) -> Sequence[Dim]:

@@ -108,7 +108,7 @@ def _product(net: Net, factor: str, value: str, times: float) -> NodeProto | Non
             return None
         constant = net.with_number(node)
         if constant is not None:
-            if node.op_type == "Div" and constant[0] != node.input[0]:
+            if node.op_type == "Div" and (constant[0] != node.input[0] or not constant[1]):
                 return None
             number *= constant[1] if node.op_type == "Mul" else 1 / constant[1]
         else:
@@ -147,14 +147,15 @@ def _polynomial(net: Net, value: str, of: str, depth: int) -> dict[int, float]:
         return {1: 1.0}
     number = net.number(value)
     if number is not None:
-        return {0: number}
+        return {0: number} if net.keeps_rank(value, of) else {}
     node = net.maker(value, "Mul", "Add", "Pow") if depth else None
     if node is None:
         return {}
     left = _polynomial(net, node.input[0], of, depth - 1)
     if node.op_type == "Pow":
         power = net.number(node.input[1]) or (net.known.contents.get(node.input[1]) or (0,))[0]
-        return {3: 1.0} if left == {1: 1.0} and power == 3 else {2: 1.0} if left == {1: 1.0} and power == 2 else {}
+        fits = left == {1: 1.0} and power in (2, 3) and net.keeps_rank(node.input[1], of)
+        return {int(power): 1.0} if fits and isinstance(power, (int, float)) else {}
     right = _polynomial(net, node.input[1], of, depth - 1)
     if not left or not right:
         return {}

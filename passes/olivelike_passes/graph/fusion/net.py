@@ -13,7 +13,8 @@ from olivelike.onnxfile.wiring import reads, rename_reads
 from olivelike_passes.graph.fusion.content_rules import BOOL, LONGEST, WHOLE
 from olivelike_passes.graph.fusion.dims import Dim, Shape
 from olivelike_passes.graph.fusion.nodes import is_standard
-from olivelike_passes.graph.fusion.shapes import Shapes
+from olivelike_passes.graph.fusion.order import Order
+from olivelike_passes.graph.fusion.shapes import Shapes, declared
 from olivelike_passes.header import replace_all
 
 if TYPE_CHECKING:
@@ -50,12 +51,13 @@ class Net:
         own = {t.name: t for t in graph.initializer if t.name not in replaceable}
         self._constants: dict[str, TensorProto] = {**(outer._constants_outside(graph) if outer else {}), **own}
         self._slots: list[list[NodeProto]] = [[node] for node in graph.node]
-        self._place = {id(node): place for place, node in enumerate(graph.node)}
         self._makers = {name: node for node in graph.node for name in node.output if name}
+        self._added: list[NodeProto] = []
         self._outputs = {entry.name for entry in graph.output}
         self._users: dict[str, dict[int, NodeProto]] = defaultdict(dict)
         for node in graph.node:
             self._count(node)
+        self._order = Order(graph.node, self._makers, self._users)
         self._kinds: dict[int, str] = {}
         typed = (*graph.input, *graph.value_info)
         self._floats = {entry.name for entry in typed if entry.type.tensor_type.elem_type == FLOAT}
@@ -68,7 +70,7 @@ class Net:
 
     def has(self, node: NodeProto) -> bool:
         """Whether a node is still in the graph."""
-        return id(node) in self._place
+        return id(node) in self._order.place
 
     def maker(self, value: str, *kinds: str) -> NodeProto | None:
         """Returns the node that makes a value, if it is one of ONNX's operators of these types."""
@@ -138,10 +140,14 @@ class Net:
     def with_number(self, node: NodeProto) -> tuple[str, float] | None:
         """Returns what a node of two inputs computes with, where one is a constant number: the other input, and the number."""
         for other, name in ((node.input[0], node.input[1]), (node.input[1], node.input[0])):
-            number = self.number(name)
+            number = self.number(name) if self.keeps_rank(name, other) else None
             if number is not None and other not in self._constants:
                 return other, number
         return None
+
+    def keeps_rank(self, number: str, value: str) -> bool:
+        """Whether a constant of one element leaves a value its shape: one of shape [1] gives a value without axes an axis."""
+        return self.shape(number) == () or bool(self.shape(value))
 
     def values(self, value: str) -> Floats:
         """Returns the elements of a constant float32 tensor."""
@@ -180,21 +186,30 @@ class Net:
 
     def insert(self, node: NodeProto) -> None:
         """Puts a node in that computes something new, behind the last of those that it takes from."""
-        places = [self._place[id(self._makers[name])] for name in node.input if name in self._makers]
+        places = [self._order.place[id(self._makers[name])] for name in node.input if name in self._makers]
+        self._added.append(node)
         self._put_in(node, max(places, default=0))
 
-    def replace(self, new: Sequence[NodeProto], kind: str, *, counted: NodeProto | None = None) -> None:
+    def replace(self, new: Sequence[NodeProto], kind: str, *, counted: NodeProto | None = None) -> bool:
         """Puts nodes in for those that made what they make; whatever leads nowhere thereby goes too.
+
+        It does not where they take what is computed from something that they make: the graph would be a circle.
 
         Args:
             new: the nodes, in order.
             kind: the operator that they are counted as; nothing for nodes that are no fused operator.
             counted: the node by which they are counted, for as long as it stays; if not the last.
+
+        Returns:
+            whether it did.
         """
-        self.changed = True
-        made = {name for node in new for name in node.output}
+        made = {name for node in new for name in node.output if name}
         old = {id(self._makers[name]): self._makers[name] for name in made if name in self._makers}
-        place = max(self._place[each] for each in old)
+        if self._order.is_circle(new, old):
+            self.near["a pattern that takes what is computed from something it makes"] += 1
+            return False
+        self.changed = True
+        place = max(self._order.place[each] for each in old)
         for node in old.values():
             self._take_out(node)
         for node in new:
@@ -204,13 +219,14 @@ class Net:
         if kind:
             self._kinds[id(new[-1] if counted is None else counted)] = kind
             self.fused[kind] += 1
+        return True
 
     def _put_in(self, node: NodeProto, place: int) -> None:
         self._slots[place].append(node)
-        self._place[id(node)] = place
         self._makers.update({name: node for name in node.output if name})
         self._count(node)
         self._taken.update(node.output)
+        self._order.put(node, place)
         self.known.follow(node)
 
     def bypass(self, node: NodeProto) -> None:
@@ -224,6 +240,9 @@ class Net:
 
     def write(self) -> None:
         """Writes the nodes back, and takes out what is said about values that are no more."""
+        for node in self._added[::-1]:  # what was put in for a pattern that was none in the end
+            if self.has(node) and all(self.is_unused(name) for name in node.output):
+                self._take_out(node)
         if self.changed:
             replace_all(self.graph.node, [node for slot in self._slots for node in slot])
             kept = [entry for entry in self.graph.value_info if self._is_there(entry)]
@@ -233,7 +252,7 @@ class Net:
         return entry.name in self._makers or entry.name in self._constants
 
     def _take_out(self, node: NodeProto) -> None:
-        place = self._place.pop(id(node))
+        place = self._order.place.pop(id(node))
         if id(node) in self._kinds:
             self.fused[self._kinds.pop(id(node))] -= 1
         self._slots[place] = [each for each in self._slots[place] if each is not node]
@@ -282,20 +301,9 @@ class Net:
         scope = "" if self._outer is None else f"{self.graph.name}/"
         for entry in self.graph.input:
             if entry.type.tensor_type.HasField("shape"):
-                known.shapes[entry.name] = _declared(entry, scope)
+                known.shapes[entry.name] = declared(entry, scope)
         for tensor in self._constants.values():
             self._learn(known, tensor)
         for node in self.graph.node:
             known.follow(node)
         return known
-
-
-def _declared(entry: ValueInfoProto, scope: str) -> Shape:
-    """Returns an input's shape; a dimension without a name is one of its own."""
-    dims = entry.type.tensor_type.shape.dim
-    return tuple(
-        int(dim.dim_value)
-        if dim.HasField("dim_value")
-        else (f"{scope}{dim.dim_param}" if dim.dim_param else f"{scope}?{entry.name}.{axis}")
-        for axis, dim in enumerate(dims)
-    )

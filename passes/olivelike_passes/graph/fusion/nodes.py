@@ -41,7 +41,9 @@ def axes_of(node: NodeProto, contents: Mapping[str, Shape]) -> tuple[int, ...]:
     Empty where it has none, or where they are not known.
     """
     if len(node.input) > 1 and node.input[1]:
-        return tuple(axis for axis in contents.get(node.input[1], ()) if isinstance(axis, int))
+        given = contents.get(node.input[1], ())
+        axes = tuple(axis for axis in given if isinstance(axis, int))
+        return axes if len(axes) == len(given) else ()
     return wholes(node, "axes")
 
 

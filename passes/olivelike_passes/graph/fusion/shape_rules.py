@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 from olivelike_passes.graph.fusion.content_rules import dims_of
-from olivelike_passes.graph.fusion.dims import Dim, Shape, broadcast, minus, plus, quotient
+from olivelike_passes.graph.fusion.dims import Dim, Shape, broadcast, may_be_negative, minus, plus, quotient, term
 from olivelike_passes.graph.fusion.nodes import axes_of, whole, wholes, word
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ def _transpose(known: Shapes, node: NodeProto) -> Shape | None:
 
 def _reshape(known: Shapes, node: NodeProto) -> Shape | None:
     shape, wanted = known.shapes.get(node.input[0]), known.contents.get(node.input[1])
-    if wanted is None or any(isinstance(size, tuple) and size[0] == "-" for size in wanted):
+    if wanted is None or any(size != -1 and may_be_negative(size) for size in wanted):
         return None  # a difference may be negative, which has a meaning of its own here
     if not whole(node, "allowzero", 0) and 0 in wanted:
         if shape is None or len(shape) < max(place for place, size in enumerate(wanted) if size == 0) + 1:
@@ -117,10 +117,10 @@ def _sliced(size: Dim, start: Dim, end: Dim) -> Dim:
     if isinstance(end, int) and end >= LARGE:
         end = size
     if isinstance(end, int) and end < 0:
-        return ("cut", size, ("..", start, end))
+        return term("cut", size, term("..", start, end))
     if start != 0:
-        return ("cut", size, ("..", start, end)) if end != size or _negative(start) else minus(size, start)
-    return size if end == size else ("min", end, size)
+        return term("cut", size, term("..", start, end)) if end != size or _negative(start) else minus(size, start)
+    return size if end == size else term("min", end, size)
 
 
 def _negative(size: Dim) -> bool:
@@ -158,7 +158,7 @@ def _reduce(known: Shapes, node: NodeProto) -> Shape | None:
 
 def _range(known: Shapes, node: NodeProto) -> Shape | None:
     start, limit, step = (known.contents.get(name) for name in node.input)
-    if start is None or limit is None or step != (1,):
+    if not start or not limit or step != (1,):
         return None
     return (minus(limit[0], start[0]),)
 

@@ -7,15 +7,17 @@ heads of an attention are split by. What is not known here is no value's shape: 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
+from olivelike_passes.graph.fusion.build import MICROSOFT
 from olivelike_passes.graph.fusion.content_rules import CONTENTS, LONGEST
 from olivelike_passes.graph.fusion.dims import Dim, Shape, broadcast
 from olivelike_passes.graph.fusion.nodes import is_standard, whole, wholes
 from olivelike_passes.graph.fusion.shape_rules import SHAPES
 
 if TYPE_CHECKING:
-    from onnx import NodeProto
+    from onnx import NodeProto, ValueInfoProto
 
 ALIKE = frozenset({
     "Abs", "BatchNormalization", "BiasGelu", "Cast", "Celu", "Clip", "Cos", "CumSum", "Dropout", "Elu", "Erf",
@@ -46,6 +48,11 @@ class Shapes:
 
     def follow(self, node: NodeProto) -> None:
         """Takes in what a node makes; the nodes that it reads from have been taken in."""
+        # A node that is odd (fewer inputs than its operator has, axes that there are not) has no shape that is known.
+        with suppress(LookupError, ValueError, ZeroDivisionError):
+            self._follow(node)
+
+    def _follow(self, node: NodeProto) -> None:
         if node.op_type == "Split" and is_standard(node):
             self._split(node)
         if not node.output or not node.output[0]:
@@ -61,10 +68,10 @@ class Shapes:
     def _shape(self, node: NodeProto) -> Shape | None:
         known = self.shapes
         kind = node.op_type
-        if node.domain not in ("", "ai.onnx", "com.microsoft"):
-            return None
-        if kind in ALIKE:
+        if kind in ALIKE and node.domain in ("", "ai.onnx", MICROSOFT):
             return known.get(node.input[0])
+        if not is_standard(node):
+            return None
         if kind in PAIRS:
             return self._paired(node)
         rule = SHAPES.get(kind)
@@ -99,3 +106,14 @@ class Shapes:
         given = wholes(node, "split")
         count = len(node.output)
         return given or ((size // count,) * count if isinstance(size, int) and size % count == 0 else ())
+
+
+def declared(entry: ValueInfoProto, scope: str) -> Shape:
+    """Returns an input's shape; a dimension without a name is one of its own."""
+    dims = entry.type.tensor_type.shape.dim
+    return tuple(
+        int(dim.dim_value)
+        if dim.HasField("dim_value")
+        else (f"{scope}{dim.dim_param}" if dim.dim_param else f"{scope}?{entry.name}.{axis}")
+        for axis, dim in enumerate(dims)
+    )

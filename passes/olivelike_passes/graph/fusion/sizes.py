@@ -133,6 +133,13 @@ class Sizes:
             self._made[key] = self._add("Tile", [mask, self.whole_numbers([1, 1, times, 1])])
         return self._made[key]
 
+    def regrouped(self, mask: str, count: int) -> str:
+        """Returns a mask [.., heads, length, keys] with those of heads that share a key below one another: `count` of them."""
+        key = ("regrouped", mask, count)
+        if key not in self._made:
+            self._made[key] = self._add("Reshape", [mask, self.whole_numbers([0, count, -1, 0])])
+        return self._made[key]
+
     def zero_for_nan(self, value: str, result: str) -> list[NodeProto]:
         """Returns the nodes that put 0 in the place of what is no number."""
         found = self._net.new_name(f"{result}_nan")

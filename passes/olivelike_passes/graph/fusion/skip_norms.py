@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from olivelike_passes.graph.fusion.build import fused_node
 from olivelike_passes.graph.fusion.dims import together
-from olivelike_passes.graph.fusion.net import FLOAT, Net
+from olivelike_passes.graph.fusion.net import Net
 from olivelike_passes.graph.fusion.nodes import real, whole
 
 if TYPE_CHECKING:
@@ -51,12 +51,18 @@ def fuse_skip_norms(net: Net) -> None:
         shape = net.shape(node.input[0])
         last = shape is not None and whole(node, "axis", -1) in (-1, len(shape) - 1)
         others = [name for name in node.output[1:] if name and not net.is_unused(name)]
-        weight = net.constant(node.input[1])
-        if last and not others and weight is not None and weight.data_type == FLOAT and net.has(node):
+        if last and not others and net.has(node) and _has_vectors(net, node):
             kind = (
                 "SkipLayerNormalization" if node.op_type == "LayerNormalization" else "SkipSimplifiedLayerNormalization"
             )
             as_skip_norm(net, kind, _Operator(node), node)
+
+
+def _has_vectors(net: Net, node: NodeProto) -> bool:
+    """Whether scale and bias are vectors of the last axis's length; ONNX broadcasts others, the fused operator fails."""
+    length = net.last(node.input[0])
+    vectors = all(net.shape(name) == (length,) for name in node.input[1:] if name)
+    return vectors and net.vector(node.input[1]) is not None
 
 
 def as_skip_norm(net: Net, kind: str, norm: Normalized, end: NodeProto) -> bool:
@@ -79,8 +85,7 @@ def as_skip_norm(net: Net, kind: str, norm: Normalized, end: NodeProto) -> bool:
     # Whoever else takes the sum gets it from the fused operator: its fourth output.
     total = "" if net.is_inner(norm.source) else norm.source
     node = fused_node(kind, inputs, [end.output[0], "", "", total], end.name, epsilon=norm.epsilon)
-    net.replace([node], kind)
-    return True
+    return net.replace([node], kind)
 
 
 def _with_the_larger_first(net: Net, terms: list[str]) -> list[str]:

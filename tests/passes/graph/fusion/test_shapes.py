@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from itertools import product
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -12,8 +13,10 @@ from onnx.reference import ReferenceEvaluator
 
 from olivelike.testing.building import node_of, whole_tensor
 from olivelike.testing.transformer_models import decoder_layer, encoder_layer
+from olivelike_passes.graph.fusion.content_rules import CONTENTS
 from olivelike_passes.graph.fusion.dims import Shape
-from olivelike_passes.graph.fusion.shapes import Shapes
+from olivelike_passes.graph.fusion.shape_rules import SHAPES
+from olivelike_passes.graph.fusion.shapes import ALIKE, PAIRS, Shapes
 
 if TYPE_CHECKING:
     from onnx import ModelProto, NodeProto
@@ -50,12 +53,28 @@ def followed(nodes: list[NodeProto], shapes: Mapping[str, Shape], contents: Mapp
         ([node_of("Split", ["x"], ["a", "y"], axis=-1)], {}, ("batch", "length", 6)),
         ([node_of("Anything", ["x"], ["y"])], {}, None),
         ([node_of("Relu", ["x"], ["y"], domain="custom")], {}, None),
+        ([node_of("QuickGelu", ["x"], ["y"], domain="com.microsoft")], {}, ("batch", "length", 12)),
+        ([node_of("Attention", ["x", "x"], ["y"], domain="com.microsoft", num_heads=2)], {}, None),
+        ([node_of("Range", ["a", "b"], ["y"], domain="com.microsoft")], {"a": (0,), "b": (4,)}, None),
+        ([node_of("ReduceMean", ["x", "a"], ["y"])], {"a": (1, "axis")}, None),
     ],
 )
 def test_shape_that_an_operator_gives(
     nodes: list[NodeProto], contents: Mapping[str, Shape], shape: Shape | None
 ) -> None:
     assert followed(nodes, X, contents).shapes.get("y") == shape
+
+
+@pytest.mark.parametrize("kind", sorted({*SHAPES, *CONTENTS, *ALIKE, *PAIRS, "Split"}))
+@pytest.mark.parametrize("domain", ["", "com.microsoft"])
+def test_nodes_with_odd_inputs_have_no_known_shape_and_raise_nothing(kind: str, domain: str) -> None:
+    contents = {"none": (), "far": (7,), "two": (2, -9), "named": ("batch",), "difference": (("-", "a", "b"),)}
+    known = Shapes({**X, "scalar": (), **{name: (len(each),) for name, each in contents.items()}}, contents)
+    names = ["x", "scalar", "", "unknown", *contents]
+    for count in range(4):
+        for inputs in product(names, repeat=count):
+            known.follow(node_of(kind, list(inputs), ["y"], domain=domain))
+            known.follow(node_of(kind, list(inputs), ["y"], domain=domain, axis=5, perm=[3, 1], to=7, strides=[0]))
 
 
 def test_expand_whose_shape_is_made_with_minus_ones_as_torchscript_does() -> None:
