@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from olivelike.onnxfile.quantized import is_quantized
+from olivelike.onnxfile.read import opset
 from olivelike.onnxfile.walk import graphs, nodes, tensors
 
 if TYPE_CHECKING:
@@ -14,6 +15,19 @@ if TYPE_CHECKING:
 def quantized_operators(model: ModelProto) -> tuple[str, ...]:
     """Returns the types of operators in a model that compute on quantized values, sorted; empty for a float model."""
     return tuple(sorted({node.op_type for node in nodes(model) if is_quantized(node.op_type)}))
+
+
+def unknown_operators(model: ModelProto) -> tuple[str, ...]:
+    """Returns the operators that a model calls ONNX's own and that its opset does not have, sorted.
+
+    The runtime keeps some of its own so (`SimplifiedLayerNormalization`, `LayerNormalization` before opset 17): it runs them, and
+    nobody else takes the model for a valid one.
+    """
+    import onnx
+
+    version = opset(model)
+    kinds = {node.op_type for node in nodes(model) if node.domain in ("", "ai.onnx")}
+    return tuple(sorted(kind for kind in kinds if not onnx.defs.has(kind, version, "")))
 
 
 def has_half(model: ModelProto) -> bool:

@@ -15,10 +15,10 @@ from olivelike.contracts.carry import deliver
 from olivelike.contracts.passes import Pass, PassConfig, PassContext
 from olivelike.contracts.target import Target
 from olivelike.errors import RefusedError, fail
-from olivelike.onnxfile.read import read_model, read_structure
+from olivelike.onnxfile.read import opset, read_model, read_structure
 from olivelike.onnxfile.walk import nodes
 from olivelike_passes.header import restore_header, unite_imports
-from olivelike_passes.holds import quantized_operators
+from olivelike_passes.holds import quantized_operators, unknown_operators
 from olivelike_passes.runtime import quiet
 from olivelike_passes.weights import free_weights
 
@@ -115,13 +115,12 @@ def _refuse_unknown(model: ModelProto) -> None:
     Raises:
         RefusedError: OL301, with the operators.
     """
-    import onnx
-
-    own = {node.op_type for node in nodes(model) if node.domain in ("", "ai.onnx")}
-    unknown = sorted(kind for kind in own if not onnx.defs.has(kind))
+    unknown = unknown_operators(model)
     if unknown:
         claim = f"the runtime's optimizer writes {', '.join(unknown)} into this model as ONNX's own, which ONNX does not have"
-        raise fail(RefusedError, "OL301", claim, hint="use the pass `fuse`, which does not")
+        raise fail(
+            RefusedError, "OL301", f"{claim} in opset {opset(model)}", hint="use the pass `fuse`, which does not"
+        )
 
 
 def _counts(model: ModelProto) -> Counter[str]:

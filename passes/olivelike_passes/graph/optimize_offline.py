@@ -14,12 +14,13 @@ from olivelike.contracts.artifact import Artifact, Manifest
 from olivelike.contracts.carry import deliver
 from olivelike.contracts.passes import Pass, PassConfig, PassContext, Reads
 from olivelike.contracts.target import Target
+from olivelike.errors import RefusedError, fail
 from olivelike.onnxfile.defects import defects
-from olivelike.onnxfile.read import read_structure
+from olivelike.onnxfile.read import opset, read_structure
 from olivelike.onnxfile.walk import nodes
 from olivelike_passes.graph.settle import settle
 from olivelike_passes.header import replace_all, restore_header
-from olivelike_passes.holds import has_sparse
+from olivelike_passes.holds import has_sparse, unknown_operators
 from olivelike_passes.runtime import Level, SaveTo, open_session, quiet
 from olivelike_passes.weights import FREE_WEIGHTS_IR
 
@@ -118,6 +119,10 @@ class OptimizeOffline(Pass[OptimizeOfflineConfig]):
         used = session.get_providers()
         del session
         model, original = read_structure(saved), read_structure(source.model)
+        if unknown := set(unknown_operators(model)) - set(unknown_operators(original)):
+            claim = f"the runtime writes {', '.join(sorted(unknown))} as ONNX's own, which opset {opset(model)} does not have"
+            hint = "put `convert_opset` to 17 or later before it, or choose the level `basic`"
+            raise fail(RefusedError, "OL301", claim, hint=hint)
         restore_header(model, original)
         _free_weights(model, original)
         settle(model, original)  # the runtime numbers what it makes in an order that is not the same each time

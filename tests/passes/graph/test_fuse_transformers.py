@@ -72,5 +72,7 @@ def rms_norm() -> ModelProto:
 
 
 def test_a_result_that_is_no_valid_onnx_is_refused_and_another_pass_named(tmp_path: Path) -> None:
-    with pytest.raises(RefusedError, match=r"SimplifiedLayerNormalization.*which ONNX does not have\. hint: .*`fuse`"):
+    with pytest.raises(
+        RefusedError, match=r"SimplifiedLayerNormalization.*which ONNX does not have in opset 17\. hint: .*`fuse`"
+    ):
         applied(FuseTransformers, rms_norm(), tmp_path)

@@ -8,11 +8,13 @@ from typing import ClassVar
 import numpy as np
 import onnx
 import onnxruntime
+import pytest
 
 from olivelike.contracts.target import Provider, Target
+from olivelike.errors import RefusedError
 from olivelike.onnxfile.read import read_structure, signature
 from olivelike.testing import models, odd_models
-from olivelike.testing.building import float_value, model_of, node_of, value_of, weight_of, whole_tensor
+from olivelike.testing.building import float_tensor, float_value, model_of, node_of, value_of, weight_of, whole_tensor
 from olivelike.testing.graph_contract import GraphPassContract
 from olivelike.testing.pass_contract import Refusal
 from olivelike_passes.graph.optimize_offline import OptimizeOffline, OptimizeOfflineConfig
@@ -132,3 +134,23 @@ def test_weights_of_an_old_model_that_were_folded_away_are_no_inputs(tmp_path: P
     model.graph.input.append(float_value("w", 16))
     result = read_structure(applied(OptimizeOffline, model, tmp_path, level="basic").model)
     assert [entry.name for entry in result.graph.input] == ["x"]
+
+
+def test_an_operator_that_the_opset_does_not_have_is_refused_with_a_way_out(tmp_path: Path) -> None:
+    nodes = [
+        node_of("ReduceMean", ["x"], ["mean"], axes=[-1]),
+        node_of("Sub", ["x", "mean"], ["gap"]),
+        node_of("Pow", ["gap", "two"], ["square"]),
+        node_of("ReduceMean", ["square"], ["spread"], axes=[-1]),
+        node_of("Add", ["spread", "epsilon"], ["safe"]),
+        node_of("Sqrt", ["safe"], ["root"]),
+        node_of("Div", ["gap", "root"], ["normal"]),
+        node_of("Mul", ["normal", "gain"], ["scaled"]),
+        node_of("Add", ["scaled", "shift"], ["y"]),
+    ]
+    weights = [float_tensor("two", 2.0), float_tensor("epsilon", 1e-5), weight_of("gain", 16), weight_of("shift", 16)]
+    inputs, outputs = ([float_value(name, "batch", 4, 16)] for name in "xy")
+    model = model_of(nodes, inputs, outputs, weights, opset=13)
+    said = r"LayerNormalization as ONNX's own, which opset 13 .* hint: put `convert_opset`"
+    with pytest.raises(RefusedError, match=said):
+        applied(OptimizeOffline, model, tmp_path, level="extended")
