@@ -147,9 +147,17 @@ def _turned(arrays: Arrays, ends: Sequence[Value], turned: Sequence[str]) -> Arr
 
 def _best(arrays: Arrays, made: Artifact) -> Arrays:
     """Returns the best class, along the last axis that has more than one, but not along the batch."""
-    scores = np.where(np.isnan(arrays[0]), -np.inf, arrays[0]) if arrays[0].dtype.kind == "f" else arrays[0]
+    scores = arrays[0]
     axes = [axis for axis, size in enumerate(scores.shape) if axis and size != 1] or [scores.ndim - 1]
-    return [scores.argmax(axis=axes[-1]), *arrays[1:]]
+    return [np.apply_along_axis(_first_best, axes[-1], scores), *arrays[1:]]
+
+
+def _first_best(scores: Any) -> int:
+    """Returns the place of the largest; nothing is larger than what is no number, and that than nothing."""
+    best = 0
+    for place, score in enumerate(scores):
+        best = place if score > scores[best] else best
+    return best
 
 
 WAYS: Mapping[str, Way] = {
