@@ -21,7 +21,7 @@ SHAPES = {
     **dict.fromkeys(("folder", "source", "output"), str),
 }
 """What kind of JSON value stands under each key of a lock."""
-VERSIONS = ("olivelike", "onnx", "onnxruntime", "numpy", "torch", "transformers", "onnxscript")
+VERSIONS = ("olivelike", "onnx", "onnx-ir", "onnxruntime", "numpy", "torch", "transformers", "onnxscript")
 
 
 @dataclass(frozen=True, slots=True)
