@@ -209,7 +209,7 @@ def _speed(source: Path, made: Path) -> str:
 def given(room: Path, large: float, paths: list[Path]) -> Iterator[tuple[str, Path]]:
     """Yields the models to simplify."""
     if paths:
-        yield from ((path.parent.name or path.stem, path) for path in paths)
+        yield from ((f"{path.parent.name}-{path.stem}", path) for path in paths)
         return
     for layers in (20, 40, 80):
         yield f"encoder{layers}", models.save(exported_transformer(layers), room / f"encoder{layers}" / "source")

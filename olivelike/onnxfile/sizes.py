@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import cache
 from typing import TYPE_CHECKING
 
 from olivelike.errors import InputError, fail
@@ -23,11 +24,19 @@ def byte_count(tensor: TensorProto) -> int:
 
     if tensor.data_type == onnx.TensorProto.STRING:
         return sum(map(len, tensor.string_data))
-    count = math.prod(map(int, tensor.dims))
-    if tensor.data_type not in onnx.TensorProto.DataType.values() or any(dim < 0 for dim in tensor.dims):
+    bits = _bits(tensor.data_type)
+    if not bits or any(dim < 0 for dim in tensor.dims):
         claim = f"the tensor {tensor.name!r} has the element type {tensor.data_type} and the shape {list(tensor.dims)}"
         raise fail(InputError, "OL202", claim, hint="the model is damaged: fetch it again")
-    kind: str = onnx.TensorProto.DataType.Name(tensor.data_type)
-    if kind in PACKED_BITS:
-        return math.ceil(count * PACKED_BITS[kind] / 8)
-    return count * int(onnx.helper.tensor_dtype_to_np_dtype(tensor.data_type).itemsize)
+    return -(-math.prod(map(int, tensor.dims)) * bits // 8)  # whole bytes, rounded up
+
+
+@cache
+def _bits(data_type: int) -> int:
+    """Returns the bits of an element; 0 for a type that ONNX does not have."""
+    import onnx
+
+    if data_type not in onnx.TensorProto.DataType.values() or data_type == onnx.TensorProto.UNDEFINED:
+        return 0
+    kind: str = onnx.TensorProto.DataType.Name(data_type)
+    return PACKED_BITS.get(kind) or 8 * int(onnx.helper.tensor_dtype_to_np_dtype(data_type).itemsize)

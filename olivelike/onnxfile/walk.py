@@ -8,6 +8,9 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from onnx import GraphProto, ModelProto, NodeProto, TensorProto
 
+HOLD_GRAPHS = (5, 10)
+"""The attribute types GRAPH and GRAPHS, as `AttributeProto.AttributeType` counts them."""
+
 
 def graphs(model: ModelProto) -> Iterator[GraphProto]:
     """Yields the main graph and every graph inside a node (`If`, `Loop`, `Scan`), those of functions and training too."""
@@ -54,6 +57,10 @@ def tensors(model: ModelProto) -> Iterator[TensorProto]:
 def _graphs_inside(nodes: Iterable[NodeProto]) -> Iterator[GraphProto]:
     for node in nodes:
         for attribute in node.attribute:
+            if (
+                attribute.type and attribute.type not in HOLD_GRAPHS
+            ):  # for speed; files of IR version 1 may leave it out
+                continue
             inner = [attribute.g] if attribute.HasField("g") else []
             for graph in (*inner, *attribute.graphs):
                 yield graph
