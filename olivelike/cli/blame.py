@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from olivelike.cli.options import AsJson, Columns, Debug, Format, Level, LogFormat, LogLevel
+from olivelike.cli.options import AsJson, Columns, Debug, Format, Level, Libraries, LogFormat, LogLevel
 
 
 class Compared(StrEnum):
@@ -54,6 +54,7 @@ def blame(
     max_drop: MaxDrop = None,
     output: Repaired = None,
     seed: Annotated[int, typer.Option("--seed", min=0, help="Of the draw of samples.")] = 0,
+    libraries: Libraries = None,
     json: AsJson = False,
     log_level: Level = LogLevel.WARNING,
     log_format: Format = LogFormat.TEXT,
@@ -72,9 +73,11 @@ def blame(
     wish = Wish(
         "" if metric is Compared.AUTO else metric.value, output_name, math.nan if max_drop is None else max_drop
     )
-    found = find(base, quantized, DataOption(str(data), inputs_from(inputs or ()), labels, samples, seed), wish)
+    found = find(
+        base, quantized, DataOption(str(data), inputs_from(inputs or ()), labels, samples, seed), wish, libraries or ()
+    )
     written = output if output and found.repairs else None
     if written:
-        write_repair(found.repairs[0], written)
+        write_repair(found.repairs[0], written, libraries or ())
     render.blamed(found, written, as_json=json)
     return found.verdict.exit_code

@@ -18,6 +18,7 @@ from olivelike.cli.options import (
     Format,
     Labels,
     Level,
+    Libraries,
     LogFormat,
     LogLevel,
     Providers,
@@ -37,6 +38,7 @@ def bench(
     value: Annotated[list[str] | None, typer.Option("--value", help="What to report: p50, mean, p99, ...")] = None,
     seconds: Annotated[float, typer.Option("--seconds", min=0, help="How long to time each model at most.")] = 10.0,
     pin: Annotated[list[int] | None, typer.Option("--pin", help="Processors to bind the runs to (Linux).")] = None,
+    libraries: Libraries = None,
     json: AsJson = False,
     log_level: Level = LogLevel.WARNING,
     log_format: Format = LogFormat.TEXT,
@@ -59,6 +61,7 @@ def bench(
         values=tuple(value or ("p50", "p90")),
         seconds=seconds,
         pin=tuple(pin or ()),
+        libraries=tuple(libraries or ()),
     )
     render.benched(compare(models, options), as_json=json)
     return 0

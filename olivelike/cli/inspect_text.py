@@ -27,6 +27,7 @@ LONGEST = 100
 WORDS = {
     Support.EXPANDED: "made of others",
     Support.FUNCTION: "the model's own function",
+    Support.LIBRARY: "the library's",
     Support.NO_KERNEL: "NO KERNEL",
     Support.UNKNOWN: "NOT KNOWN",
 }

@@ -16,6 +16,7 @@ from olivelike.cli.options import (
     Dims,
     Format,
     Level,
+    Libraries,
     LogFormat,
     LogLevel,
     sizes,
@@ -35,6 +36,7 @@ def inspect(
     target: Annotated[
         str, typer.Option("--target", help="The execution provider that should run it; it need not be installed.")
     ] = "cpu",
+    libraries: Libraries = None,
     json: AsJson = False,
     debug: Debug = False,
 ) -> int:
@@ -43,7 +45,7 @@ def inspect(
     from olivelike.cli import render
     from olivelike.engine.inspect.inspect import inspect as look_into
 
-    render.inspected(look_into(model, target), as_json=json)
+    render.inspected(look_into(model, target, libraries or ()), as_json=json)
     return 0
 
 
@@ -58,6 +60,7 @@ def diff(
     seed: Seed = 0,
     structure_only: StructureOnly = False,
     no_layers: NoLayers = False,
+    libraries: Libraries = None,
     json: AsJson = False,
     log_level: Level = LogLevel.WARNING,
     log_format: Format = LogFormat.TEXT,
@@ -72,7 +75,7 @@ def diff(
 
     render.start_logging(log_level.value, log_format.value)
     asked = Asked(DataOption(data, inputs_from(inputs or ())), batch, sizes(dims or ()), samples, seed)
-    found = compare(first, second, asked, run=not structure_only, layers=not no_layers)
+    found = compare(first, second, asked, run=not structure_only, layers=not no_layers, libraries=libraries or ())
     render.differing(found, as_json=json)
     return 0
 

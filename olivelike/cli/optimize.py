@@ -15,6 +15,7 @@ from olivelike.cli.options import (
     Debug,
     Format,
     Level,
+    Libraries,
     LogFormat,
     LogLevel,
     Overrides,
@@ -112,6 +113,7 @@ def apply(
         ),
     ] = None,
     labels: Annotated[str, typer.Option("--labels", help="The column of the data that holds labels.")] = "",
+    libraries: Libraries = None,
     force: Annotated[
         bool, typer.Option("--force", help="Replace an output file that exists; never the input.")
     ] = False,
@@ -130,6 +132,7 @@ def apply(
     render.start_logging(log_level.value, log_format.value)
     with render.progress(log_format.value) as listener:
         file = DataOption(data, inputs_from(inputs or ()), labels)
-        report = apply_pass(name, model, output, parameters or (), file, Settings(cache_dir), listener, force=force)
+        given = parameters or (), file, Settings(cache_dir), listener
+        report = apply_pass(name, model, output, *given, force=force, libraries=libraries or ())
     render.answer(report, as_json=json, with_logs=debug)
     return report.status.exit_code

@@ -65,6 +65,15 @@ Providers = Annotated[
     list[str] | None, typer.Option("--provider", help="Execution provider; may be repeated, cpu by default.")
 ]
 
+Libraries = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--custom-operators",
+        metavar="FILE",
+        help="A library of custom operators that the model needs, or `onnxruntime-extensions`; may be repeated.",
+    ),
+]
+
 
 def sizes(texts: Sequence[str]) -> dict[str, int]:
     """Returns `NAME=SIZE` texts as a mapping."""

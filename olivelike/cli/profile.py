@@ -15,6 +15,7 @@ from olivelike.cli.options import (
     Dims,
     Format,
     Level,
+    Libraries,
     LogFormat,
     LogLevel,
     Providers,
@@ -36,6 +37,7 @@ def profile(
     runs: Annotated[int, typer.Option("--runs", min=10, max=1000, help="Runs that count.")] = 50,
     threads: Threads = 0,
     providers: Providers = None,
+    libraries: Libraries = None,
     json: AsJson = False,
     cache_dir: CacheDir = "",
     log_level: Level = LogLevel.WARNING,
@@ -48,7 +50,7 @@ def profile(
     from olivelike.engine.profile_models import Asked, profile_models
     from olivelike.engine.session import Settings
 
-    asked = Asked(data, batch, sizes(dims or ()), runs, threads, providers or ("cpu",))
+    asked = Asked(data, batch, sizes(dims or ()), runs, threads, providers or ("cpu",), libraries or ())
     render.start_logging(log_level.value, log_format.value)
     with render.progress(log_format.value) as listener:
         found = profile_models(models, asked, Settings(cache_dir), listener)

@@ -17,11 +17,13 @@ from olivelike.contracts.report import Report
 from olivelike.digest import Json, files_below
 from olivelike.engine.data_option import DataOption
 from olivelike.engine.events import Listener, ignore
+from olivelike.engine.libraries import OPTION, model_section
 from olivelike.engine.opened import open_workflow
 from olivelike.engine.session import Settings, run_workflow
 from olivelike.errors import InputError, OlivelikeError, Problem, fail
 from olivelike.onnxfile.external import model_files
 from olivelike.registry import installed
+from olivelike.sources.operator_libraries import PLACE
 
 DATA = "data"
 INPUTS = re.compile(r"add `inputs: \{(.+?): (.+?)\}`")
@@ -38,6 +40,7 @@ def apply_pass(
     listener: Listener = ignore,
     *,
     force: bool = False,
+    libraries: Sequence[str] = (),
 ) -> Report:
     """Applies one pass to one model.
 
@@ -50,6 +53,7 @@ def apply_pass(
         settings: the machine's side.
         listener: told of everything that happens.
         force: replace an output file that is there; the input is never replaced.
+        libraries: of custom operators that the model needs: files, or `onnxruntime-extensions`.
 
     Raises:
         InputError: everything that is wrong with the input; OL116, the output exists.
@@ -57,7 +61,7 @@ def apply_pass(
     config: dict[str, Json] = {}
     workflow: dict[str, Json] = {
         "name": name,
-        "model": {"path": str(model.absolute())},
+        "model": model_section(model, libraries),
         "passes": [{name: config, "verify": "full"}],
     }
     if data.path or data.inputs or data.labels:
@@ -125,6 +129,8 @@ def _named(report: Report, made: Artifact, file: Path, files: tuple[str, ...]) -
 
 def _in_flags(problem: Problem, name: str) -> Problem:
     """Returns a problem in the terms of the command line: there is no file that a key could be added to."""
+    if problem.path == PLACE:
+        return replace(problem, path=OPTION)
     path = problem.path.removeprefix(f"passes.0.{name}").removeprefix(".")
     if problem.code == "OL111" and path == DATA:
         return replace(problem, claim=f"{name} needs data", path="", hint="add --data FILE")

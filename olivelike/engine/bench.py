@@ -20,12 +20,14 @@ from olivelike.engine.data_option import DataOption
 from olivelike.engine.desk import Desk
 from olivelike.engine.events import Listener, ignore
 from olivelike.engine.judge import NO_DIFFERENCE
+from olivelike.engine.libraries import OPTION, model_section
 from olivelike.engine.measure import Unavailable, Values, measure_several
 from olivelike.engine.opened import open_workflow
 from olivelike.engine.run import conditions
 from olivelike.engine.session import Settings, desk_for
 from olivelike.errors import InputError, MeasureError, Problem, fail
 from olivelike.sources.local import Local
+from olivelike.sources.operator_libraries import PLACE, operator_libraries
 
 LATENCY = "latency"
 WRITTEN_AS = {
@@ -35,11 +37,13 @@ WRITTEN_AS = {
     "metrics.latency.seconds": "--seconds",
     "metrics.latency.longest": "--seconds",
     "metrics.latency.pin": "--pin",
+    "batch": "--batch",
     "dims": "--dim",
     "pin": "--pin",
     "target.providers": "--provider",
     "target.threads": "--threads",
     "data.data": "--data",
+    PLACE: OPTION,
 }
 """Which option a place in the workflow was written as."""
 TOO_WIDE = math.log(1.02)
@@ -68,6 +72,7 @@ class Options:
         values: what to report: `p50`, `mean`, `p99`, ...
         seconds: how long to time each pair at most; what one leaves is for the others.
         pin: processors that the runs are bound to.
+        libraries: of custom operators that some of the models need: files, or `onnxruntime-extensions`.
     """
 
     data: DataOption = field(default_factory=DataOption)
@@ -78,6 +83,7 @@ class Options:
     values: Sequence[str] = ("p50", "p90")
     seconds: float = 10.0
     pin: Sequence[int] = ()
+    libraries: Sequence[str] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,7 +177,7 @@ def bench(models: Sequence[Path], options: Options, listener: Listener = ignore)
             with desk_for(opened, Settings(cache_dir=room), listener) as (desk, prepared):
                 first = prepared.source
                 desk.origins.note(first.folder, _folder(models[0]))
-                artifacts = [first, *(_taken_in(desk, path) for path in models[1:])]
+                artifacts = [first, *(_taken_in(desk, path, options.libraries) for path in models[1:])]
                 timed = _timed(desk, models, artifacts, options.values[0])
                 return Bench(timed[0], timed[1:], conditions(desk))
     except InputError as error:
@@ -198,7 +204,7 @@ def _workflow(model: Path, options: Options) -> dict[str, Json]:
     }
     workflow: dict[str, Json] = {
         "name": "bench",
-        "model": {"path": str(model.absolute())},
+        "model": model_section(model, options.libraries),
         "target": {"providers": list(options.providers), "threads": options.threads},
         "metrics": {LATENCY: latency},
     }
@@ -208,9 +214,11 @@ def _workflow(model: Path, options: Options) -> dict[str, Json]:
     return workflow
 
 
-def _taken_in(desk: Desk, path: Path) -> Artifact:
+def _taken_in(desk: Desk, path: Path, libraries: Sequence[str]) -> Artifact:
     fetched = Local().fetch(str(path.absolute()), file="", revision="", folder=Path.cwd(), offline=True)
-    artifact = desk.store.ingest(fetched.files, Manifest(fetched.kind, dict(fetched.parts), fetched.companions))
+    operators = operator_libraries(libraries, Path())
+    manifest = Manifest(fetched.kind, dict(fetched.parts), fetched.companions, custom_operators=tuple(operators))
+    artifact = desk.store.ingest({**fetched.files, **operators}, manifest)
     desk.origins.note(artifact.folder, _folder(path))
     return artifact
 

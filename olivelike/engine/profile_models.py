@@ -11,6 +11,7 @@ from olivelike.digest import Json
 from olivelike.engine.candidate import BASELINE
 from olivelike.engine.data_option import DataOption
 from olivelike.engine.events import Listener, ignore
+from olivelike.engine.libraries import model_section, named_by_option
 from olivelike.engine.measure import Found, Unavailable, Values, measure
 from olivelike.engine.opened import open_workflow
 from olivelike.engine.profile import METRIC
@@ -29,6 +30,7 @@ class Asked:
         runs: runs that count.
         threads: the most threads a session may use; 0 leaves it to the runtime.
         providers: in order of preference.
+        libraries: of custom operators that the models need: files, or `onnxruntime-extensions`.
     """
 
     data: str = ""
@@ -37,6 +39,7 @@ class Asked:
     runs: int = 50
     threads: int = 0
     providers: Sequence[str] = ("cpu",)
+    libraries: Sequence[str] = ()
 
 
 def profile_models(
@@ -50,7 +53,10 @@ def profile_models(
     """
     found = {}
     for model in models:
-        with desk_for(open_workflow(_workflow(model, asked)), settings, listener) as (desk, prepared):
+        with (
+            named_by_option(),
+            desk_for(open_workflow(_workflow(model, asked)), settings, listener) as (desk, prepared),
+        ):
             found[str(model)] = _or_raise(
                 measure(desk, desk.plan.metrics[0], prepared.source, prepared.source, BASELINE)
             )
@@ -61,7 +67,7 @@ def _workflow(model: Path, asked: Asked) -> dict[str, Json]:
     metric: dict[str, Json] = {"type": METRIC, "batch": asked.batch, "runs": asked.runs, "dims": dict(asked.dims)}
     workflow: dict[str, Json] = {
         "name": METRIC,
-        "model": {"path": str(model.absolute())},
+        "model": model_section(model, asked.libraries),
         "target": {"providers": list(asked.providers), "threads": asked.threads},
         "metrics": {METRIC: metric},
     }

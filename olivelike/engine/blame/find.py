@@ -15,6 +15,7 @@ from olivelike.engine.blame.search import culprits
 from olivelike.engine.blame.trials import Trials, load
 from olivelike.engine.blame.weights import integer_weights
 from olivelike.engine.data_option import DataOption
+from olivelike.engine.libraries import beside
 from olivelike.errors import InputError, fail
 from olivelike.onnxfile.check import validate_graph
 from olivelike.onnxfile.read import read_model
@@ -103,7 +104,7 @@ class Blame:
     repairs: tuple[Repair, ...] = field(default=(), repr=False)
 
 
-def blame(base: Path, quantized: Path, data: DataOption, wish: Wish) -> Blame:
+def blame(base: Path, quantized: Path, data: DataOption, wish: Wish, libraries: Sequence[str] = ()) -> Blame:
     """Finds the units that cause the drop of a quantized model.
 
     Args:
@@ -111,15 +112,17 @@ def blame(base: Path, quantized: Path, data: DataOption, wish: Wish) -> Blame:
         quantized: the model after.
         data: samples, with labels where accuracy is to be compared.
         wish: what to look for.
+        libraries: of custom operators that the models need: files, or `onnxruntime-extensions`.
 
     Raises:
         InputError: OL115, the models cannot be compared; OL201 to OL203, a model cannot be read; OL205 to OL208, data.
         MeasureError: OL504, a model cannot be run.
     """
+    operators = beside(libraries)
     pairing = pair(read_model(base), read_model(quantized))
-    compare = start_drop(wish.metric, load(base), data.open, wish.output, labelled=bool(data.labels))
-    session = load(quantized)
-    trials = Trials(pairing, compare)
+    compare = start_drop(wish.metric, load(base, operators), data.open, wish.output, labelled=bool(data.labels))
+    session = load(quantized, operators)
+    trials = Trials(pairing, compare, operators)
     drop = compare.of(session)
     trials.know((), drop)
     answer = _opening(base, quantized, pairing, compare, drop, wish)
@@ -129,8 +132,8 @@ def blame(base: Path, quantized: Path, data: DataOption, wish: Wish) -> Blame:
     return _searched(answer, trials)
 
 
-def write_repair(repair: Repair, path: Path) -> None:
-    """Writes a repaired model, checks it and loads it.
+def write_repair(repair: Repair, path: Path, libraries: Sequence[str] = ()) -> None:
+    """Writes a repaired model, checks it and loads it with libraries of custom operators.
 
     Raises:
         StepError: OL304, it is no valid model.
@@ -138,7 +141,7 @@ def write_repair(repair: Repair, path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     write_model(repair.model, path.parent, path.name)
     validate_graph(path)
-    load(path)
+    load(path, beside(libraries))
 
 
 def check_output(output: Path, *models: Path) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -30,11 +30,13 @@ class Trials:
     Attributes:
         pairing: the two models.
         compare: what measures a drop.
+        beside: artifacts whose custom operators the models need.
         evaluations: how many models were run over the data, BASE not among them.
     """
 
     pairing: Pairing
     compare: AccuracyDrop | NoiseDrop
+    beside: Sequence[Artifact] = ()
     evaluations: int = 0
     _known: dict[frozenset[Unit], float] = field(default_factory=dict)
 
@@ -53,14 +55,14 @@ class Trials:
     def _measured(self, model: ModelProto, chosen: Collection[Unit]) -> float:
         self.evaluations += 1
         with TemporaryDirectory(prefix="olivelike-") as room:
-            found = self.compare.of(load(write_model(model, Path(room))))
+            found = self.compare.of(load(write_model(model, Path(room)), self.beside))
         LOG.info("evaluation %d: %d units in float, drop %.6g", self.evaluations, len(chosen), found)
         return found
 
 
-def load(path: Path) -> RuntimeSession:
-    """Loads a model file on the CPU."""
-    return open_session(Artifact(path.parent, Manifest("onnx", {"model": path.name}), ""), Target())
+def load(path: Path, beside: Sequence[Artifact] = ()) -> RuntimeSession:
+    """Loads a model file on the CPU, with the custom operators of some artifacts."""
+    return open_session(Artifact(path.parent, Manifest("onnx", {"model": path.name}), ""), Target(), beside=beside)
 
 
 def size_of(model: ModelProto) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,6 +18,7 @@ from olivelike.engine.difference.structure import (
 )
 from olivelike.engine.difference.values import Values, compared_values
 from olivelike.engine.difference.weights import WeightChanges, weight_changes
+from olivelike.engine.libraries import beside
 from olivelike.engine.located import located
 from olivelike.onnxfile.external import external_names, locate
 from olivelike.onnxfile.read import read_structure
@@ -83,7 +85,15 @@ class Difference:
         }
 
 
-def diff(first: Path, second: Path, asked: Asked, *, run: bool = True, layers: bool = True) -> Difference:
+def diff(
+    first: Path,
+    second: Path,
+    asked: Asked,
+    *,
+    run: bool = True,
+    layers: bool = True,
+    libraries: Sequence[str] = (),
+) -> Difference:
     """Compares two models.
 
     Args:
@@ -92,10 +102,12 @@ def diff(first: Path, second: Path, asked: Asked, *, run: bool = True, layers: b
         asked: what to feed both.
         run: whether to run them; without, only structure and weights are compared.
         layers: whether to compare inner values too.
+        libraries: of custom operators that either model needs: files, or `onnxruntime-extensions`.
 
     Raises:
         InputError: OL115, OL201 or OL202, there is no ONNX model; OL203, external data cannot be read; OL205 to OL208, data.
     """
+    operators = beside(libraries)
     ours, theirs = located(first), located(second)
     models = read_structure(ours.model), read_structure(theirs.model)
     found = Difference(
@@ -108,7 +120,9 @@ def diff(first: Path, second: Path, asked: Asked, *, run: bool = True, layers: b
         Values(reason="the models were not run"),
     )
     del models
-    return replace(found, values=compared_values(ours, theirs, asked, layers=layers)) if run else found
+    if not run:
+        return found
+    return replace(found, values=compared_values(ours, theirs, asked, layers=layers, beside=operators))
 
 
 def _side(path: Path, file: Path, model: ModelProto) -> Side:

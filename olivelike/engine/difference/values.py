@@ -78,7 +78,9 @@ class Values:
         }
 
 
-def compared_values(first: Artifact, second: Artifact, asked: Asked, *, layers: bool) -> Values:
+def compared_values(
+    first: Artifact, second: Artifact, asked: Asked, *, layers: bool, beside: Sequence[Artifact] = ()
+) -> Values:
     """Runs both models on the CPU and compares what they give.
 
     Outputs are compared over all samples, with the runtime's optimizations as always. Inner values are compared on the
@@ -89,17 +91,18 @@ def compared_values(first: Artifact, second: Artifact, asked: Asked, *, layers: 
         second: the other.
         asked: what to feed.
         layers: whether to compare inner values.
+        beside: artifacts whose custom operators the models need.
 
     Raises:
         InputError: the data cannot be read or do not fit.
     """
     try:
-        ours, theirs = (open_session(model, Target()) for model in (first, second))
+        ours, theirs = (open_session(model, Target(), beside=beside) for model in (first, second))
         outputs, fed, samples = _outputs(ours, theirs, asked)
     except MeasureError as error:
         return Values(reason=error.problems[0].claim)
     del ours, theirs
-    inner = tuple(_layers(first, second, fed)) if layers else ()
+    inner = tuple(_layers(first, second, fed, beside)) if layers else ()
     return Values(outputs, inner, samples)
 
 
@@ -120,7 +123,7 @@ def _outputs(
     return tuple(comparison.result() for comparison in found.values()), kept[0], samples
 
 
-def _layers(first: Artifact, second: Artifact, fed: Pair) -> Iterator[Layer]:
+def _layers(first: Artifact, second: Artifact, fed: Pair, beside: Sequence[Artifact]) -> Iterator[Layer]:
     models = read_structure(first.model), read_structure(second.model)
     ours, theirs = (made_values(model) for model in models)
     outputs = [{entry.name for entry in model.graph.output} for model in models]
@@ -128,22 +131,24 @@ def _layers(first: Artifact, second: Artifact, fed: Pair) -> Iterator[Layer]:
     names = [name for name in ours if name in theirs and name not in outputs[0] & outputs[1]]
     LOG.info("%d inner values have the same name in both models", len(names))
     for some in _portions(names, _sizes(first, fed)):
-        for value in _portion(first, second, some, fed):
+        for value in _portion(first, second, some, fed, beside):
             yield Layer(value, ours[value.name], theirs[value.name])
 
 
-def _portion(first: Artifact, second: Artifact, names: Sequence[str], fed: Pair) -> Iterator[Apart | NotCompared]:
+def _portion(
+    first: Artifact, second: Artifact, names: Sequence[str], fed: Pair, beside: Sequence[Artifact]
+) -> Iterator[Apart | NotCompared]:
     """Yields some values compared; where a model with all of them as outputs does not run, halves are tried."""
     try:
-        wanted = _given(first, names, fed.first)
-        got = _given(second, names, fed.second)
+        wanted = _given(first, names, fed.first, beside)
+        got = _given(second, names, fed.second, beside)
     except MeasureError as error:
         if len(names) == 1:
             yield NotCompared(names[0], error.problems[0].claim)
             return
         half = len(names) // 2
-        yield from _portion(first, second, names[:half], fed)
-        yield from _portion(first, second, names[half:], fed)
+        yield from _portion(first, second, names[:half], fed, beside)
+        yield from _portion(first, second, names[half:], fed, beside)
         return
     for name in names:
         comparison = Comparison(name)
@@ -151,8 +156,10 @@ def _portion(first: Artifact, second: Artifact, names: Sequence[str], fed: Pair)
         yield comparison.result()
 
 
-def _given(model: Artifact, names: Sequence[str], feeds: Mapping[str, Array]) -> dict[str, Array]:
-    return open_with_inner(model, names, Target()).run(feeds, names)
+def _given(
+    model: Artifact, names: Sequence[str], feeds: Mapping[str, Array], beside: Sequence[Artifact]
+) -> dict[str, Array]:
+    return open_with_inner(model, names, Target(), beside=beside).run(feeds, names)
 
 
 def _portions(names: Sequence[str], sizes: Mapping[str, int]) -> Iterator[list[str]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,9 +18,11 @@ from olivelike.engine.inspect.operators import (
     functions,
     operators,
     opsets,
+    with_libraries,
 )
 from olivelike.engine.inspect.quantization import Quantized, quantization
 from olivelike.engine.inspect.weights import Weights, weights
+from olivelike.engine.libraries import beside
 from olivelike.engine.located import located
 from olivelike.errors import InputError, fail, nearest
 from olivelike.evaluate.sessions.operators import RuntimeOperators, runtime_operators
@@ -160,22 +162,25 @@ class Inspection:
         }
 
 
-def inspect(path: Path, provider: str = "cpu") -> Inspection:
+def inspect(path: Path, provider: str = "cpu", libraries: Sequence[str] = ()) -> Inspection:
     """Looks into a model without loading its weights: external data are not opened.
 
     Args:
         path: a model file, or a folder with one.
         provider: the execution provider that should run it, by its short or its full name; it need not be there.
+        libraries: of custom operators that the model needs: files, or `onnxruntime-extensions`.
 
     Raises:
-        InputError: OL107, no such provider; OL115, OL201 or OL202, there is no ONNX model.
+        InputError: OL107, no such provider; OL115, OL201 or OL202, there is no ONNX model; OL110, OL201 or OL211, libraries.
+        MeasureError: OL504, a library cannot be loaded.
     """
+    named = beside(libraries)
     target = target_named(provider)
     source = located(path)
     model = read_structure(source.model)
     known = runtime_operators()
     imported = opsets(model.opset_import)
-    uses = operators(model, known, target.providers[0].name)
+    uses = with_libraries(operators(model, known, target.providers[0].name), imported, named)
     return Inspection(
         path,
         source.model,

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from enum import Enum
 from typing import TYPE_CHECKING, TypeAlias
 
+from olivelike.contracts.artifact import Artifact
 from olivelike.digest import JsonObject
+from olivelike.evaluate.sessions.library_operators import held_by
 from olivelike.evaluate.sessions.operators import RuntimeOperators, Support
 from olivelike.onnxfile.wiring import graphs_inside
 
@@ -115,6 +117,19 @@ def operators(model: ModelProto, runtime: RuntimeOperators, provider: str) -> tu
     return tuple(sorted(uses.values(), key=lambda use: (-use.count, use.domain, use.kind, use.since)))
 
 
+def with_libraries(
+    uses: tuple[OperatorUse, ...], imported: Opsets, libraries: Sequence[Artifact]
+) -> tuple[OperatorUse, ...]:
+    """Returns the operators of a model, those that the runtime does not know and the libraries have marked as such.
+
+    Raises:
+        MeasureError: OL504, a library cannot be loaded.
+    """
+    asked = [(use.domain, use.kind) for use in uses if use.support is Support.UNKNOWN] if libraries else []
+    having = held_by(libraries, {operator: imported.get(operator[0], 1) for operator in asked})
+    return tuple(replace(use, support=Support.LIBRARY) if (use.domain, use.kind) in having else use for use in uses)
+
+
 def functions(model: ModelProto) -> tuple[Function, ...]:
     """Returns the functions that a model brings along, in its order."""
     calls = Counter((_plain(node.domain), node.op_type) for _, _, node in _placed(model))
@@ -125,9 +140,9 @@ def functions(model: ModelProto) -> tuple[Function, ...]:
 
 
 def custom_operators(model: ModelProto, uses: Iterable[OperatorUse], runtime: RuntimeOperators) -> tuple[str, ...]:
-    """Returns the operators that need a library of their own: of domains that are neither ONNX's, the runtime's nor the model's."""
+    """Returns the operators that need a library that is not named: of domains not ONNX's, the runtime's or the model's."""
     known = ONNX_DOMAINS | runtime.domains | {_plain(function.domain) for function in model.functions}
-    return tuple(use.name for use in uses if use.domain not in known)
+    return tuple(use.name for use in uses if use.domain not in known and use.support is not Support.LIBRARY)
 
 
 def _use(

@@ -9,6 +9,7 @@ from pydantic import Field, PositiveInt
 
 from olivelike.contracts.metric import MeasureContext, MetricConfig, Session
 from olivelike.errors import InputError, fail
+from olivelike.evaluate.sessions.batches import batch_size
 from olivelike.evaluate.sessions.random_feeds import random_feeds
 
 if TYPE_CHECKING:
@@ -28,12 +29,15 @@ def first_feeds(session: Session, config: FedConfig, context: MeasureContext) ->
     """Returns one batch for a loaded model.
 
     Raises:
-        InputError: OL206, fewer samples than one batch, or `dims` that do not fit the model.
+        InputError: OL206, fewer samples than one batch, another batch than the model's, or `dims` that do not fit it.
     """
     if config.dims:
         return random_feeds(session.inputs, config.batch, config.dims, context.seed)
     for batch in context.data(session).batches(config.batch, config.batch):
         if batch.size == config.batch:
             return batch.feeds
+    if (fixed := batch_size(session, config.batch)) != config.batch:
+        claim = f"the model takes {fixed} samples in a run, and not {config.batch}"
+        raise fail(InputError, "OL206", claim, path="batch", hint=f"say {fixed}")
     claim = f"the data hold fewer samples than a batch of {config.batch}"
     raise fail(InputError, "OL206", claim, path="batch", hint="lower `batch` or give more data")

@@ -24,7 +24,9 @@ def made_values(model: ModelProto) -> dict[str, str]:
     return {name: node.op_type for node in model.graph.node for name in node.output if name}
 
 
-def open_with_inner(artifact: Artifact, names: Sequence[str], target: Target) -> RuntimeSession:
+def open_with_inner(
+    artifact: Artifact, names: Sequence[str], target: Target, *, beside: Sequence[Artifact] = ()
+) -> RuntimeSession:
     """Loads a model with some of its values as further outputs.
 
     The runtime's own optimizations are off: fused nodes would not give the values that lie inside them. Nothing is written;
@@ -34,6 +36,7 @@ def open_with_inner(artifact: Artifact, names: Sequence[str], target: Target) ->
         artifact: the model.
         names: values that nodes of its main graph give, or outputs that it has already.
         target: where to run.
+        beside: artifacts whose custom operators it needs too.
 
     Raises:
         MeasureError: OL504, the runtime cannot load it.
@@ -44,7 +47,7 @@ def open_with_inner(artifact: Artifact, names: Sequence[str], target: Target) ->
     model = read_structure(artifact.model)
     given = {entry.name for entry in model.graph.output}
     model.graph.output.extend(onnx.ValueInfoProto(name=name) for name in names if name not in given)
-    options = session_options(artifact, target)
+    options = session_options(artifact, target, beside=beside)
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
     options.log_severity_level = SILENT  # what it cannot do with these outputs is said by the error
     options.add_session_config_entry(FOLDER, str(artifact.model.parent.absolute()))

@@ -25,6 +25,7 @@ class Support(Enum):
     KERNEL = "kernel"
     EXPANDED = "expanded"
     FUNCTION = "function"
+    LIBRARY = "library"
     NO_KERNEL = "no kernel"
     UNKNOWN = "unknown"
 

@@ -291,10 +291,12 @@ def test_a_value_that_the_runtime_does_not_give_costs_no_other(tmp_path: Path, m
     """One of the values cannot be had: halves are tried until it stands alone."""
     opened = values.open_with_inner
 
-    def stubborn(artifact: Artifact, names: Sequence[str], target: Target) -> RuntimeSession:
+    def stubborn(
+        artifact: Artifact, names: Sequence[str], target: Target, *, beside: Sequence[Artifact]
+    ) -> RuntimeSession:
         if "m1" in names:
             raise fail(MeasureError, "OL504", "it cannot be had")
-        return opened(artifact, names, target)
+        return opened(artifact, names, target, beside=beside)
 
     monkeypatch.setattr(values, "open_with_inner", stubborn)
     found = compared(models.matmul_chain(layers=3), models.matmul_chain(layers=3), tmp_path).values
