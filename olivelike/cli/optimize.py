@@ -130,9 +130,9 @@ def apply(
     from olivelike.engine.session import Settings
 
     render.start_logging(log_level.value, log_format.value)
-    with render.progress(log_format.value) as listener:
+    with render.progress(log_format.value, trials=False) as listener:
         file = DataOption(data, inputs_from(inputs or ()), labels)
         given = parameters or (), file, Settings(cache_dir), listener
-        report = apply_pass(name, model, output, *given, force=force, libraries=libraries or ())
-    render.answer(report, as_json=json, with_logs=debug)
-    return report.status.exit_code
+        found = apply_pass(name, model, output, *given, force=force, libraries=libraries or ())
+    render.applied(found, as_json=json, as_events=log_format is LogFormat.JSON, with_logs=debug)
+    return found.report.status.exit_code

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, assert_never
 
 from olivelike.contracts.outcome import Failed, Measured, Refused
 from olivelike.digest import JsonObject
-from olivelike.engine.events import Event, Noted, RunEnded, RunStarted, StepEnded, StepStarted, TrialEnded
+from olivelike.engine.events import Event, Listener, Noted, RunEnded, RunStarted, StepEnded, StepStarted, TrialEnded
 
 if TYPE_CHECKING:
     from rich.status import Status
@@ -39,6 +39,16 @@ def _outcome(event: TrialEnded) -> str:
             return f"failed: {reason}"
         case _ as never:
             assert_never(never)
+
+
+def without_trials(listener: Listener) -> Listener:
+    """Returns a listener that tells another nothing of trials and of what every run begins with: the answer says it."""
+
+    def tell(event: Event) -> None:
+        if not isinstance(event, RunStarted | Noted | TrialEnded):
+            listener(event)
+
+    return tell
 
 
 class PlainLines:

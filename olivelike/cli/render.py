@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from olivelike.contracts.outcome import Measurement
     from olivelike.contracts.report import Report
+    from olivelike.engine.applied import Applied
     from olivelike.engine.bench import Bench
     from olivelike.engine.blame.find import Blame
     from olivelike.engine.certify_bundle import Certified
@@ -77,13 +78,18 @@ class _JsonLines(logging.Formatter):
 
 
 @contextmanager
-def progress(style: str) -> Iterator[Listener]:
-    """Gives a listener that shows a run's progress on standard error: a live line, plain lines, or JSON events."""
-    from olivelike.cli.progress import JsonEvents, LiveLine, PlainLines
+def progress(style: str, *, trials: bool = True) -> Iterator[Listener]:
+    """Gives a listener that shows a run's progress on standard error: a live line, plain lines, or JSON events.
+
+    Args:
+        style: `json` or `text`.
+        trials: whether text tells what came of each trial; not where the answer says nothing else.
+    """
+    from olivelike.cli.progress import JsonEvents, LiveLine, PlainLines, without_trials
 
     shown = JsonEvents() if style == "json" else LiveLine() if sys.stderr.isatty() else PlainLines()
     try:
-        yield shown
+        yield shown if trials or style == "json" else without_trials(shown)
     finally:
         shown.close()
 
@@ -104,6 +110,27 @@ def answer(report: Report, *, as_json: bool, with_logs: bool = False) -> None:
     from olivelike.cli.report_text import report_lines
 
     for line in report_lines(report, _console(NARROW)):
+        say(line)
+
+
+def applied(found: Applied, *, as_json: bool, as_events: bool = False, with_logs: bool = False) -> None:
+    """Prints what applying a pass came to; why there is no model goes to standard error, each reason once.
+
+    Args:
+        found: what to print.
+        as_json: the answer document instead of text.
+        as_events: problems as JSON events.
+        with_logs: the log of a step that failed on standard error before it.
+    """
+    from olivelike.cli.apply_text import applied_lines
+
+    if with_logs:
+        _tell_logs(found.report)
+    complain(found.problems, as_events=as_events)
+    if as_json:
+        document(found.to_json())
+        return
+    for line in applied_lines(found):
         say(line)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import TypeAlias
@@ -15,11 +15,13 @@ from olivelike.contracts.data import RefersTo
 from olivelike.contracts.passes import PassConfig
 from olivelike.contracts.report import Report
 from olivelike.digest import Json, files_below
+from olivelike.engine.applied import Applied, Change, change
 from olivelike.engine.data_option import DataOption
 from olivelike.engine.events import Listener, ignore
 from olivelike.engine.libraries import OPTION, model_section
 from olivelike.engine.opened import open_workflow
-from olivelike.engine.session import Settings, run_workflow
+from olivelike.engine.run import run
+from olivelike.engine.session import Settings, delivered, desk_for
 from olivelike.errors import InputError, OlivelikeError, Problem, fail
 from olivelike.onnxfile.external import model_files
 from olivelike.registry import installed
@@ -41,7 +43,7 @@ def apply_pass(
     *,
     force: bool = False,
     libraries: Sequence[str] = (),
-) -> Report:
+) -> Applied:
     """Applies one pass to one model.
 
     Args:
@@ -72,41 +74,57 @@ def apply_pass(
         if output.suffix == ".onnx" and installed().pass_named(name).produces == PARTS_KIND:
             claim = f"{name} makes a model in several files, and {output} is one"
             raise fail(InputError, "OL115", claim, hint="name a folder")
-        run = partial(_run, workflow, overrides, settings, listener)
-        return (
-            _as_bundle(run, output, force=force)
-            if output.suffix != ".onnx"
-            else _as_file(run, model, output, force=force)
+        runs = partial(_run, workflow, overrides, settings, listener)
+        done, report = (
+            _as_file(runs, model, output, force=force)
+            if output.suffix == ".onnx"
+            else _as_bundle(runs, output, force=force)
         )
+        return Applied(report, done.change, name, str(model))
     except InputError as error:
         raise InputError(*(_in_flags(problem, name) for problem in error.problems)) from error
 
 
-Run: TypeAlias = Callable[[str], "tuple[Report, Artifact | None]"]
-"""Runs the workflow of one step with an output path, or with none, and returns the report and what was made."""
+@dataclass(frozen=True, slots=True)
+class Done:
+    """A run of one step: its report, what was made, and how that differs from what it was made of."""
+
+    report: Report
+    made: Artifact | None
+    change: Change | None
+
+
+Run: TypeAlias = "Callable[[str], Done]"
+"""Runs the workflow of one step with an output path, or with none."""
 
 
 def _run(
     workflow: Mapping[str, Json], overrides: Sequence[str], settings: Settings, listener: Listener, output: str
-) -> tuple[Report, Artifact | None]:
+) -> Done:
     written = {**workflow, "output": {"path": output}} if output else workflow
-    report, made, _ = run_workflow(open_workflow(written, overrides), settings, listener)
-    return report, made
+    with desk_for(open_workflow(written, overrides), settings, listener) as (desk, prepared):
+        report = delivered(desk, run(desk, prepared.source), prepared, settings)
+        if not report.chosen:
+            return Done(report, None, None)
+        made = desk.store.open(report.chosen[0].digest)
+        return Done(report, made, change(prepared.source, made))
 
 
-def _as_bundle(run: Run, output: Path, *, force: bool) -> Report:
+def _as_bundle(runs: Run, output: Path, *, force: bool) -> tuple[Done, Report]:
     if force:
         raise fail(InputError, "OL115", "--force replaces a file, and a bundle is a folder", hint="leave it out")
-    return run(str(output.absolute()))[0]
+    done = runs(str(output.absolute()))
+    return done, done.report
 
 
-def _as_file(run: Run, model: Path, output: Path, *, force: bool) -> Report:
+def _as_file(runs: Run, model: Path, output: Path, *, force: bool) -> tuple[Done, Report]:
     inputs = _input_files(model)
     require_free(output, inputs, force=force)
-    report, made = run("")
-    if made is None or report.status.exit_code:
-        return report
-    return _named(report, made, output, put_file(made.model, output, inputs, force=force))
+    done = runs("")
+    if done.made is None or done.report.status.exit_code:
+        return done, done.report
+    files = put_file(done.made.model, output, inputs, force=force)
+    return done, _named(done.report, done.made, output, files)
 
 
 def _input_files(model: Path) -> list[Path]:

@@ -65,11 +65,3 @@ def test_lines_of_progress_tell_candidates_apart(command: Command, folder: Path)
     assert "trial 2: no step: " in said
     assert "e+0" not in said
     del folder
-
-
-def test_one_pass_is_one_trial_that_was_built(command: Command, folder: Path) -> None:
-    ended = command("apply", "dynamic_quant", "model.onnx", "-o", "small.onnx")
-    assert "dynamic_quant: 1 trial\n[1/1] trial 0: dynamic_quant: built (" in ended.err
-    assert "    built\n" in ended.out
-    assert "built: the workflow leaves one recipe, so there was nothing to choose" in ended.out
-    del folder
