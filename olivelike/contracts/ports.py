@@ -24,6 +24,7 @@ class Fetched:
         parts: part name to the relative name of its main file.
         companions: relative names of files that belong to the model.
         revision: what pins it (`{"hub": ..., "commit": ...}`), for the lock.
+        notes: of the artifact, where the files bring some along.
     """
 
     kind: str
@@ -31,6 +32,7 @@ class Fetched:
     parts: Mapping[str, str]
     companions: tuple[str, ...] = ()
     revision: Mapping[str, Json] = field(default_factory=dict)
+    notes: Mapping[str, Json] = field(default_factory=dict)
 
 
 class Source(ABC):

@@ -8,6 +8,7 @@ from functools import partial
 from pathlib import Path
 
 from olivelike.bundle.place import require_writable
+from olivelike.contracts.artifact import PARTS_KIND
 from olivelike.contracts.data import FetchedData, RefersTo
 from olivelike.contracts.metric import TensorInfo
 from olivelike.contracts.ports import Fetched
@@ -22,7 +23,9 @@ from olivelike.plan.model import INPUT, DataPlan, Plan
 from olivelike.sources.closure import script_files
 from olivelike.sources.data_files import data_files
 from olivelike.sources.dataset import open_dataset
+from olivelike.sources.local import Local
 from olivelike.sources.operator_libraries import operator_libraries
+from olivelike.sources.parts import parts_at
 
 CHEAP = 64 << 20
 """Bytes of files up to which a data entry is opened here; a larger one is opened by the first worker that reads it."""
@@ -79,15 +82,37 @@ def check_kind(plan: Plan, source_kind: str) -> None:
 
 
 def fetch(plan: Plan) -> Fetched:
-    """Asks the plan's source for the model.
+    """Asks the plan's source for the model; a folder on this machine is a model in parts where the first pass takes those.
 
     Raises:
         InputError: OL201 to OL204.
     """
     model = plan.model
+    if folder := parts_folder(plan):
+        return parts_at(Path(folder), {model.source.key: str(model.value)})
     return model.source().fetch(
         model.value, file=model.file, revision=model.revision, folder=plan.folder, offline=plan.run.offline
     )
+
+
+def parts_folder(plan: Plan) -> str:
+    """Returns the folder that is to be read as a model in parts; empty where there is none."""
+    model = plan.model
+    if model.source.key != Local.key or model.file or model.revision or not isinstance(model.value, str):
+        return ""
+    folder = plan.folder / Path(model.value).expanduser()
+    first = [plan.passes[name].accepts for name in _first_passes(plan.space.tree)]
+    asked = any(PARTS_KIND in accepts for accepts in first) and not any("onnx" in accepts for accepts in first)
+    return str(folder) if asked and folder.is_dir() else ""
+
+
+def _first_passes(chain: Space) -> Iterator[str]:
+    for node in chain[:1]:
+        if isinstance(node, StepSpace):
+            yield node.pass_name
+        else:
+            for alternative in node.alternatives:
+                yield from _first_passes(alternative)
 
 
 def is_remote(entry: DataPlan) -> bool:

@@ -10,7 +10,7 @@ from pathlib import Path
 from olivelike.bundle.layout import README_NAME, REPORT_NAME, readme, readme_of_several, write_json
 from olivelike.bundle.lock import LOCK_NAME, Lock, installed_versions
 from olivelike.bundle.place import put_in_place
-from olivelike.contracts.artifact import MANIFEST_NAME, Artifact
+from olivelike.contracts.artifact import MANIFEST_NAME, PARTS_KIND, Artifact
 from olivelike.contracts.report import Chosen, Report, Status
 from olivelike.digest import Json, files_below
 from olivelike.engine.desk import Desk
@@ -100,7 +100,8 @@ def _folder_name(choice: Chosen) -> str:
 def _placed(desk: Desk, choice: Chosen, path: Path) -> Chosen:
     artifact = desk.store.open(choice.digest)
     main = list(artifact.manifest.parts.values())
-    rest = sorted(set(files_below(artifact.folder)) - {MANIFEST_NAME, *main})
+    described = set() if artifact.kind == PARTS_KIND else {MANIFEST_NAME}  # `compose` reads what the whole looked like
+    rest = sorted(set(files_below(artifact.folder)) - {*described, *main})
     return replace(choice, path=str(path), files=(*main, *rest))
 
 
@@ -108,6 +109,8 @@ def _write_model(desk: Desk, report: Report, choice: Chosen, folder: Path) -> No
     folder.mkdir(parents=True, exist_ok=True)
     artifact = desk.store.open(choice.digest)
     desk.store.export(artifact, folder)
+    if MANIFEST_NAME in choice.files:
+        artifact.manifest.write(folder)
     providers = [provider.name for provider in desk.plan.target.providers]
     certificates = [each for each in report.certificates if each.trial == choice.trial]
     why = "\n\n".join([choice.why, *(line for each in certificates for line in each.sentences())])

@@ -8,11 +8,11 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import cast
 
-from olivelike.contracts.artifact import Artifact, Manifest
+from olivelike.contracts.artifact import MANIFEST_NAME, Artifact, Manifest
 from olivelike.contracts.data import DataSpec
 from olivelike.contracts.metric import TensorInfo
-from olivelike.digest import Json, JsonObject, digest_json
-from olivelike.engine.check import check_inputs, check_kind, entry_files, fetch
+from olivelike.digest import Json, JsonObject, digest_file, digest_json
+from olivelike.engine.check import check_inputs, check_kind, entry_files, fetch, parts_folder
 from olivelike.engine.origins import Origins
 from olivelike.engine.unseen import check_unseen, entry_in, inputs_of
 from olivelike.errors import StoreError
@@ -96,6 +96,9 @@ def _source(plan: Plan, store: Store) -> tuple[Artifact, Mapping[str, Json]]:
     libraries = operator_libraries(model.custom_operators, plan.folder)
     if libraries:
         identity["custom_operators"] = [str(path.resolve()) for path in libraries.values()]
+    if parts := parts_folder(plan):  # the same folder is another model to a pass that takes no parts
+        described = Path(parts) / MANIFEST_NAME
+        identity["parts"] = digest_file(described) if described.is_file() else ""
     key = f"source/{digest_json(identity)}"
     record = store.lookup(key)
     if not isinstance(record, Absent) and _unchanged(record, plan):
@@ -106,7 +109,13 @@ def _source(plan: Plan, store: Store) -> tuple[Artifact, Mapping[str, Json]]:
             store.forget(key)
     fetched = fetch(plan)
     files = {**fetched.files, **libraries}
-    manifest = Manifest(fetched.kind, dict(fetched.parts), fetched.companions, custom_operators=tuple(libraries))
+    manifest = Manifest(
+        fetched.kind,
+        dict(fetched.parts),
+        fetched.companions,
+        custom_operators=tuple(libraries),
+        notes=dict(fetched.notes),
+    )
     artifact = store.ingest(files, manifest)
     store.record(key, _source_record(files, fetched.revision, artifact))
     return artifact, fetched.revision

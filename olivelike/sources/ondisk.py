@@ -46,8 +46,7 @@ def model_in(folder: Path, found: Layout, revision: Mapping[str, Json]) -> Fetch
     """
     names = list(found.files)
     if found.kind == "onnx":
-        _check_onnx(folder / found.main)
-        names += external_locations(folder, found.main)
+        names += files_of_model(folder, found.main)
     check_weights(folder, found.weights)
     return Fetched(
         kind=found.kind,
@@ -56,6 +55,16 @@ def model_in(folder: Path, found: Layout, revision: Mapping[str, Json]) -> Fetch
         companions=found.companions,
         revision=revision,
     )
+
+
+def files_of_model(folder: Path, main: str) -> list[str]:
+    """Returns the names of an ONNX file and its external data, relative to the folder, checked.
+
+    Raises:
+        InputError: OL202, it is no ONNX model; OL203, external data are missing, too short or outside the folder.
+    """
+    _check_onnx(folder / main)
+    return [main, *external_locations(folder, main)]
 
 
 def external_locations(folder: Path, main: str) -> list[str]:

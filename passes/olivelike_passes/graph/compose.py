@@ -17,7 +17,7 @@ from olivelike.digest import Json
 from olivelike.errors import RefusedError, fail
 from olivelike.onnxfile.defects import defects
 from olivelike.onnxfile.read import read_structure
-from olivelike_passes.graph.joining import Joined, Part, read_part, unfit
+from olivelike_passes.graph.joining import Joined, Part, in_order, read_part, unfit
 
 if TYPE_CHECKING:
     from onnx import ModelProto
@@ -38,17 +38,18 @@ class Compose(Pass[ComposeConfig]):
     """Puts the parts of a model together again.
 
     What it does:
-        Joins the parts in their order: an input that an earlier part has among its outputs is that value, every other is an
-        input of the whole. Weights and constants that several parts hold under one name with the same content are held
-        once; where names collide otherwise, those of the later part get its name in front (`part1/`). Nothing is computed
-        anew: `split` and `compose` give the model back.
+        Joins the parts, each behind those whose outputs it takes: an input that another part has among its outputs is that
+        value, every other is an input of the whole. Weights and constants that several parts hold under one name with the
+        same content are held once; where names collide otherwise, those of the later part get its name in front (`part1/`).
+        Nothing is computed anew: `split` and `compose` give the model back.
 
     When to use it:
-        Behind `split`, to measure or ship the whole.
+        Behind `split`, to measure or ship the whole; or first, on a folder with the parts: one that `split` filled, or any
+        whose `.onnx` files take by name what others give.
 
     Limits:
         Takes the kind `onnx-parts`. Refused: parts in different operator sets, values whose types or shapes do not match
-        where they meet, an output that two parts make, a part that reads what a later one makes.
+        where they meet, an output that two parts make, parts that take from each other in a circle.
 
     Example:
         ```yaml
@@ -68,7 +69,7 @@ class Compose(Pass[ComposeConfig]):
     def refuses(self, source: Artifact, config: ComposeConfig, target: Target) -> Sequence[str]:
         """Refuses broken parts and those that do not fit each other."""
         del target
-        models = {name: read_structure(source.folder / file) for name, file in source.manifest.parts.items()}
+        models = _models(source)
         broken = [f"{name}: {reason}" for name, model in models.items() for reason in defects(model)]
         if broken:
             return broken
@@ -80,7 +81,8 @@ class Compose(Pass[ComposeConfig]):
     def run(self, source: Artifact, out: Path, config: ComposeConfig, context: PassContext) -> Manifest:
         """Joins the parts; their external data are streamed from where they lie."""
         del context
-        parts = [read_part(source, name) for name in source.manifest.parts]
+        order = in_order(_models(source))
+        parts = [read_part(source, name) for name in order]
         joined = Joined()
         for part in parts:
             joined.add(part)
@@ -88,8 +90,14 @@ class Compose(Pass[ComposeConfig]):
         notes: dict[str, Json] = {name: note for name, note in source.manifest.notes.items() if name != SPLIT}
         whole = replace(source, manifest=replace(source.manifest, notes=notes))
         return deliver(whole, out, _sound(model), beside=source.folder / "model.onnx").noted(
-            compose={"parts": list(source.manifest.parts)}
+            compose={"parts": [*order]}
         )
+
+
+def _models(source: Artifact) -> dict[str, ModelProto]:
+    """Returns the parts' structures, by name, in an order in which they run."""
+    models = {name: read_structure(source.folder / file) for name, file in source.manifest.parts.items()}
+    return {name: models[name] for name in in_order(models)}
 
 
 def _ends(source: Artifact, which: str) -> tuple[str, ...]:

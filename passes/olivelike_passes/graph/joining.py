@@ -57,6 +57,28 @@ def read_part(source: Artifact, name: str) -> Part:
     return Part(name, model, source.folder / "model.onnx", inputs, tuple(value.name for value in ends.outputs))
 
 
+def in_order(models: Mapping[str, ModelProto]) -> list[str]:
+    """Returns the names of parts, each behind those that give what it takes; of several that could be next, the first named.
+
+    Parts that take from each other in a circle have no order: they come last, and `unfit` says what they wait for.
+    """
+    takes = {name: {value.name for value in signature_of(model).inputs} for name, model in models.items()}
+    gives = {name: {entry.name for entry in model.graph.output} - takes[name] for name, model in models.items()}
+    ordered: list[str] = []
+    waiting = list(models)
+    while waiting:
+        ready = next((name for name in waiting if not _waits(name, waiting, takes, gives)), "")
+        if not ready:
+            return ordered + waiting
+        ordered.append(ready)
+        waiting.remove(ready)
+    return ordered
+
+
+def _waits(name: str, waiting: Sequence[str], takes: Mapping[str, set[str]], gives: Mapping[str, set[str]]) -> bool:
+    return any(takes[name] & gives[other] for other in waiting)
+
+
 def unfit(models: Mapping[str, ModelProto]) -> list[str]:
     """Returns why parts, in the order in which they run, make no model."""
     found: list[str] = []

@@ -60,10 +60,11 @@ class Split(Pass[SplitConfig]):
     """Cuts a model into parts that run one after the other.
 
     What it does:
-        Makes an artifact of the kind `onnx-parts`: `part0.onnx`, `part1.onnx`, ... in the order in which they run. A part's
-        inputs are the model's own and what earlier parts give, under their names; the notes list them. By layer and by size,
-        a cut moves by up to a quarter of a part to where the fewest bytes cross (dynamic dimensions taken as 1). A weight
-        that several parts read lies in each; what is computed from weights alone is computed where it is read.
+        Makes an artifact of the kind `onnx-parts`: `part0.onnx`, `part1.onnx`, ... in the order in which they run
+        (`part00.onnx`, ... where there are more than ten). A part's inputs are the model's own and what earlier parts give,
+        under their names; the notes list them. By layer and by size, a cut moves by up to a quarter of a part to where the
+        fewest bytes cross (dynamic dimensions taken as 1). A weight that several parts read lies in each; what is computed
+        from weights alone is computed where it is read.
 
     When to use it:
         Where a model does not fit a device, a file or a download as a whole, or where its halves run on different devices.
@@ -174,8 +175,9 @@ def _parts(chain: Chain, groups: Groups, types: ValueTypes, told: dict[str, Json
         inputs = [*(n for n in given if n in read or (number == 0 and n in idle)), *(n for n in read if n not in given)]
         part = cut_out(model, places, inputs, wanted, types)
         weights = sum(map(byte_count, tensors(part)))
-        told[f"part{number}"] = {"inputs": inputs, "outputs": wanted, "bytes": weights}
-        yield f"part{number}", part
+        name = f"part{number:0{len(str(len(groups) - 1))}}"  # by name they stand in the order in which they run
+        told[name] = {"inputs": inputs, "outputs": wanted, "bytes": weights}
+        yield name, part
 
 
 def _plan(source: Artifact) -> list[list[str]]:

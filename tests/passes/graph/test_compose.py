@@ -163,7 +163,7 @@ def test_what_does_not_fit_is_refused_with_names_and_types(tmp_path: Path) -> No
     assert "different versions of ai.onnx: a 17, b 18" in why({"a": a, "b": one("Mul", "h", "y", opset=18)}, tmp_path)
     assert "both a and b make 'h'" in why({"a": a, "b": one("Mul", "x", "h")}, tmp_path)
     assert "b reads 'y', which the later part c makes" in why(
-        {"a": a, "b": one("Mul", "y", "z"), "c": one("Mul", "h", "y")}, tmp_path
+        {"a": a, "b": one("Mul", "y", "z"), "c": one("Mul", "z", "y")}, tmp_path
     )
     whole = model_of([node_of("Not", ["h"], ["y"])], [value_of("h", "BOOL", "n", 4)], [value_of("y", "BOOL", "n", 4)])
     assert "BOOL" in why({"a": a, "b": whole}, tmp_path)
