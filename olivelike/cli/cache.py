@@ -74,7 +74,7 @@ def gc(
     """Remove what was not used for longest, and what killed runs left behind; safe beside a running search."""
     del debug
     from olivelike.cli import render
-    from olivelike.workflow.units import seconds, size
+    from olivelike.contracts.units import seconds, size
 
     limit = int(_quantity("--max-size", max_size, size))
     asked = _quantity("--min-age", min_age, seconds) if min_age else None
@@ -104,8 +104,8 @@ def _quantity(flag: str, written: str, read: Callable[[object], float]) -> float
     Raises:
         InputError: OL115, it is none.
     """
+    from olivelike.contracts.units import UnitError
     from olivelike.errors import InputError, fail
-    from olivelike.workflow.units import UnitError
 
     if ZERO.fullmatch(written):
         return 0.0

@@ -18,6 +18,9 @@ LIBRARIES = "custom_operators"
 PARTS_KIND = "onnx-parts"
 """The kind of a model that lies in several ONNX files, run one after the other: no one of them is the model."""
 
+RENAMED_INPUTS = "renamed_inputs"
+"""The note of what inputs that a pass has renamed were called in the workflow's model: new name to first name."""
+
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
@@ -66,6 +69,28 @@ class Manifest:
     def write(self, folder: Path) -> None:
         """Writes `artifact.json` into a folder."""
         (folder / MANIFEST_NAME).write_bytes(canonical_json(self.to_json()))
+
+    @property
+    def renamed_inputs(self) -> Mapping[str, str]:
+        """What inputs that were renamed were called first, by what they are called now."""
+        return cast("Mapping[str, str]", self.notes.get(RENAMED_INPUTS, {}))
+
+    def renaming_inputs(self, names: Mapping[str, str]) -> Manifest:
+        """Returns the same manifest of a model whose inputs a pass has renamed: data that name the old ones still feed it.
+
+        >>> once = Manifest("onnx").renaming_inputs({"x": "y"})
+        >>> once.renaming_inputs({"y": "z"}).renamed_inputs
+        {'z': 'x'}
+
+        Args:
+            names: old name to new, all at once.
+        """
+        if not names:
+            return self
+        first = self.renamed_inputs
+        kept = {new: old for new, old in first.items() if new not in names}
+        found = kept | {new: first.get(old, old) for old, new in names.items()}
+        return self.noted(**{RENAMED_INPUTS: {new: old for new, old in found.items() if new != old}})
 
     def noted(self, **notes: Json) -> Manifest:
         """Returns the same manifest with notes added (a pass's name as the key)."""

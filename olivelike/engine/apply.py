@@ -16,6 +16,7 @@ from olivelike.contracts.passes import PassConfig
 from olivelike.contracts.report import Report
 from olivelike.digest import Json, files_below
 from olivelike.engine.applied import Applied, Change, change
+from olivelike.engine.check import check_inputs
 from olivelike.engine.data_option import DataOption
 from olivelike.engine.events import Listener, ignore
 from olivelike.engine.libraries import OPTION, model_section
@@ -71,14 +72,10 @@ def apply_pass(
         workflow["data"] = {DATA: data.section()}
     overrides = [f"passes.{name}.{parameter}" for parameter in parameters]
     try:
-        if output.suffix == ".onnx" and installed().pass_named(name).produces == PARTS_KIND:
-            claim = f"{name} makes a model in several files, and {output} is one"
-            raise fail(InputError, "OL115", claim, hint="name a folder")
+        _check_output(name, model, output, partial(_check, workflow, overrides), force=force)
         runs = partial(_run, workflow, overrides, settings, listener)
         done, report = (
-            _as_file(runs, model, output, force=force)
-            if output.suffix == ".onnx"
-            else _as_bundle(runs, output, force=force)
+            _as_file(runs, model, output, force=force) if output.suffix == ".onnx" else _as_bundle(runs, output)
         )
         return Applied(report, done.change, name, str(model))
     except InputError as error:
@@ -110,16 +107,43 @@ def _run(
         return Done(report, made, change(prepared.source, made))
 
 
-def _as_bundle(runs: Run, output: Path, *, force: bool) -> tuple[Done, Report]:
-    if force:
+def _check(workflow: Mapping[str, Json], overrides: Sequence[str]) -> None:
+    check_inputs(open_workflow(workflow, overrides).plan)
+
+
+def _check_output(name: str, model: Path, output: Path, check: Callable[[], None], *, force: bool) -> None:
+    """Checks that the output can be written; where it cannot, everything else that is wrong is said with it.
+
+    Raises:
+        InputError: OL115, another kind of output is asked for; OL116, something lies there; what `check` raises beside it.
+    """
+    try:
+        _require_output(name, model, output, force=force)
+    except InputError as error:
+        try:
+            check()
+        except InputError as other:
+            raise InputError(*error.problems, *other.problems) from error
+        raise
+
+
+def _require_output(name: str, model: Path, output: Path, *, force: bool) -> None:
+    if output.suffix == ".onnx":
+        if installed().pass_named(name).produces == PARTS_KIND:
+            claim = f"{name} makes a model in several files, and {output} is one"
+            raise fail(InputError, "OL115", claim, hint="name a folder")
+        require_free(output, _input_files(model), force=force)
+    elif force:
         raise fail(InputError, "OL115", "--force replaces a file, and a bundle is a folder", hint="leave it out")
+
+
+def _as_bundle(runs: Run, output: Path) -> tuple[Done, Report]:
     done = runs(str(output.absolute()))
     return done, done.report
 
 
 def _as_file(runs: Run, model: Path, output: Path, *, force: bool) -> tuple[Done, Report]:
     inputs = _input_files(model)
-    require_free(output, inputs, force=force)
     done = runs("")
     if done.made is None or done.report.status.exit_code:
         return done, done.report

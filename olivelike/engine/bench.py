@@ -24,6 +24,7 @@ from olivelike.engine.libraries import OPTION, model_section
 from olivelike.engine.measure import Unavailable, Values, measure_several
 from olivelike.engine.opened import open_workflow
 from olivelike.engine.run import conditions
+from olivelike.engine.same_inputs import check_same_inputs
 from olivelike.engine.session import Settings, desk_for
 from olivelike.errors import InputError, MeasureError, Problem, fail
 from olivelike.sources.local import Local
@@ -168,7 +169,8 @@ def bench(models: Sequence[Path], options: Options, listener: Listener = ignore)
         listener: told of everything that happens.
 
     Raises:
-        InputError: everything that is wrong with the models, the data or the options.
+        InputError: everything that is wrong with the models, the data or the options; OL115, models that take other inputs
+            than the first.
         MeasureError: OL504, a model cannot be loaded or run.
     """
     try:
@@ -178,6 +180,7 @@ def bench(models: Sequence[Path], options: Options, listener: Listener = ignore)
                 first = prepared.source
                 desk.origins.note(first.folder, _folder(models[0]))
                 artifacts = [first, *(_taken_in(desk, path, options.libraries) for path in models[1:])]
+                check_same_inputs(models, artifacts)
                 timed = _timed(desk, models, artifacts, options.values[0])
                 return Bench(timed[0], timed[1:], conditions(desk))
     except InputError as error:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from time import monotonic
+from types import MappingProxyType
 from typing import TYPE_CHECKING, cast
 
 from olivelike.contracts.artifact import Artifact, Manifest
@@ -17,6 +18,7 @@ from olivelike.contracts.target import Target
 from olivelike.contracts.task import MeasureTask, StepTask
 from olivelike.digest import Json, files_below
 from olivelike.engine.goals import Goals
+from olivelike.engine.renamed_inputs import opened_as_named
 from olivelike.errors import InputError, fail
 from olivelike.evaluate.sessions.session import open_session
 from olivelike.registry import Registry, installed
@@ -28,6 +30,7 @@ from olivelike.store.port import Store
 if TYPE_CHECKING:
     from olivelike.contracts.data import Array
 
+UNCHANGED: Mapping[str, str] = MappingProxyType({})
 LOG = logging.getLogger("olivelike.worker")
 
 
@@ -56,7 +59,8 @@ class PassDesk:
 
     def data(self, name: str, model: Path) -> Dataset:
         """Opens a data entry, cast to the inputs of a model."""
-        return dataset(self.task.data[name], self._session(model).inputs, self.store)
+        renamed = self.store.open(self.task.source).manifest.renamed_inputs
+        return dataset(self.task.data[name], self._session(model).inputs, self.store, renamed)
 
     def run(self, model: Path, feeds: Mapping[str, Array], outputs: Sequence[str] = ()) -> dict[str, Array]:
         """Runs a model once on the target; on the CPU where the target is not present."""
@@ -83,6 +87,7 @@ class MeasureDesk:
     begun: float = field(default_factory=monotonic)
     hurries: list[bool] = field(default_factory=list)
     opened: dict[tuple[TensorInfo, ...], Dataset] = field(default_factory=dict)
+    renamed: dict[tuple[TensorInfo, ...], Mapping[str, str]] = field(default_factory=dict)
 
     @property
     def target(self) -> Target:
@@ -128,13 +133,16 @@ class MeasureDesk:
 
     def open(self, artifact: Artifact) -> Session:
         """Loads a model on the target."""
-        return open_session(artifact, self.target)
+        session = open_session(artifact, self.target)
+        self.renamed[session.inputs] = artifact.manifest.renamed_inputs
+        return session
 
     def data(self, session: Session) -> Dataset:
         """Opens the metric's data entry for a model; without one, random values from the model's signature."""
         if session.inputs not in self.opened:  # candidate and baseline take turns on it, and share what was read last
             spec = next(iter(self.task.data.values()), DataSpec("random", "random", {"random": {}}))
-            self.opened[session.inputs] = dataset(spec, session.inputs, self.store)
+            renamed = self.renamed.get(session.inputs, {})
+            self.opened[session.inputs] = dataset(spec, session.inputs, self.store, renamed)
         return self.opened[session.inputs]
 
     def call(self, script: object) -> Callable[..., object]:
@@ -149,12 +157,15 @@ class MeasureDesk:
         LOG.debug("%s %.0f %% %s", self.task.name, done * 100, text)
 
 
-def dataset(spec: DataSpec, inputs: Sequence[TensorInfo], store: Store) -> Dataset:
-    """Opens a data entry for a model."""
+def dataset(
+    spec: DataSpec, inputs: Sequence[TensorInfo], store: Store, renamed: Mapping[str, str] = UNCHANGED
+) -> Dataset:
+    """Opens a data entry for a model; `renamed` says what inputs that a pass has renamed were called first."""
     registry: Registry = installed()
     reader: DataReader = registry.reader_named(spec.reader)()
     folder = store.open(spec.files).folder if spec.files else Path()
-    return open_dataset(spec, reader, folder, inputs, prepare=_prepare(spec, registry, store))
+    prepare = _prepare(spec, registry, store)
+    return opened_as_named(lambda named: open_dataset(spec, reader, folder, named, prepare=prepare), inputs, renamed)
 
 
 def _prepare(spec: DataSpec, registry: Registry, store: Store) -> Prepare:

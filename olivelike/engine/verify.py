@@ -71,7 +71,8 @@ def _loaded(made: Artifact, source: Artifact, task: StepTask) -> Session:
         problem = error.problems[0]
         if source.kind == VERIFIED_KIND and not _loads(source, task):
             claim = f"the runtime cannot load what came into {task.pass_name} either: {problem.claim}"
-            hint = "name the libraries of its custom operators (`model.custom_operators`), or use a runtime that has what it needs"
+            named = "name the libraries of its custom operators (`model.custom_operators`, --custom-operators)"
+            hint = f"{named}, or use a runtime that has what it needs"
             raise fail(StepError, "OL304", claim, hint=hint) from error
         raise fail(StepError, "OL304", f"{task.pass_name} wrote a model that does not load: {problem.claim}") from error
 

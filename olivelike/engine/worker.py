@@ -13,6 +13,7 @@ from typing import cast
 from olivelike.contracts.artifact import MANIFEST_NAME, Artifact, Manifest
 from olivelike.contracts.outcome import Measurement, Undefined, Value
 from olivelike.contracts.passes import AnyPass, PassConfig
+from olivelike.contracts.runtime_text import sentence
 from olivelike.contracts.task import MeasureTask, StepTask
 from olivelike.digest import JsonObject
 from olivelike.engine.answers import failure
@@ -48,7 +49,7 @@ def _guarded(work: Callable[[], JsonObject], code: str, name: str) -> JsonObject
     except MemoryError as error:
         return failure(f"OL503 {name} ran out of memory", error)
     except Exception as error:  # noqa: BLE001  # the boundary: whatever a plugin raises is an outcome
-        text = " ".join(str(error).split())[:300]
+        text = sentence(str(error))[:300]
         return failure(f"{code} {name} raised {type(error).__name__}: {text}", error)
 
 

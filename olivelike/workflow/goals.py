@@ -7,10 +7,10 @@ from typing import Annotated, ClassVar, Literal, get_args
 
 from pydantic import Field, JsonValue, ValidationInfo, model_validator
 
+from olivelike.contracts.units import Amount
 from olivelike.errors import nearest
 from olivelike.workflow.faults import broken
 from olivelike.workflow.section import Bound, NotBuilt, OpenSection, Section, Text, gather, is_written
-from olivelike.workflow.units import Amount
 
 RuleName = Literal["at_most", "at_least", "max_drop", "max_increase", "min_improvement"]
 Direction = Literal["minimize", "maximize"]

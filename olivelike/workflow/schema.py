@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import Discriminator, Field, JsonValue, Tag, model_validator
 
+from olivelike.contracts.units import Amount
 from olivelike.workflow.faults import Fault, all_broken
 from olivelike.workflow.goals import ConstraintSection, MetricSection, ObjectiveSection
 from olivelike.workflow.section import MAPPING_TAG, TEXT_TAG, Name, NotBuilt, Section, Text, shape_tag
@@ -20,7 +21,6 @@ from olivelike.workflow.sections import (
     TargetSection,
 )
 from olivelike.workflow.steps import StepSection, walk
-from olivelike.workflow.units import Amount
 
 __all__ = [
     "Amount",

@@ -17,9 +17,9 @@ from pydantic import (
     WithJsonSchema,
 )
 
+from olivelike.contracts import units
 from olivelike.contracts.space import Limits
 from olivelike.errors import nearest
-from olivelike.workflow import units
 from olivelike.workflow.faults import broken
 
 WRITTEN = "written"

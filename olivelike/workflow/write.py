@@ -7,17 +7,17 @@ import re
 from collections.abc import Mapping
 from typing import cast
 
+from olivelike.contracts import units
 from olivelike.contracts.data import ScriptCall
 from olivelike.contracts.space import Limits
+from olivelike.contracts.units import Amount
 from olivelike.digest import Json, JsonObject
-from olivelike.workflow import units
 from olivelike.workflow.goals import ConstraintSection, MetricSection, ObjectiveSection
 from olivelike.workflow.scalars import resolve
 from olivelike.workflow.schema import Workflow
 from olivelike.workflow.section import Section
 from olivelike.workflow.sections import ProviderSection, SearchSection
 from olivelike.workflow.steps import NONE, ONE_OF, StepSection
-from olivelike.workflow.units import Amount
 
 _PLAIN = re.compile(r"(?:\.{0,2}/)?[A-Za-z0-9_](?:[A-Za-z0-9_./+@%-]| (?=[A-Za-z0-9_.]))*")
 """Text that needs no quotes anywhere; more would do without, but ruamel.yaml writes some of it in a form it cannot read."""

@@ -12,6 +12,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from olivelike.contracts.artifact import Artifact
+from olivelike.contracts.runtime_text import sentence
 from olivelike.contracts.target import Provider
 from olivelike.errors import RefusedError, fail
 
@@ -101,7 +102,7 @@ def refused_by_runtime() -> Iterator[None]:
     try:
         yield
     except (Fail, InvalidArgument, InvalidGraph, NotImplemented, RuntimeException) as error:
-        claim = f"the runtime cannot load the model: {' '.join(str(error).split())[:400]}"
+        claim = f"the runtime cannot load the model: {sentence(str(error))[:400]}"
         raise fail(RefusedError, "OL301", claim) from error
 
 

@@ -81,3 +81,13 @@ def test_notes_are_told_in_short() -> None:
         "parts: part0 (inputs (x), bytes 3)"
     ]
     assert [len(line) for line in note_lines(["x" * 300])] == [200]
+
+
+def test_an_output_that_exists_hides_nothing_else_that_is_wrong(command: Command, tmp_path: Path) -> None:
+    models.save(models.mlp(), tmp_path)
+    (tmp_path / "out.onnx").write_text("mine")
+    ended = command(
+        "apply", "convert_opset", "model.onnx", "-o", "out.onnx", "traget=18", "--custom-operators", "none.so"
+    )
+    codes = [line.split()[0].rstrip(":") for line in ended.err.splitlines()]
+    assert (ended.code, codes[0], set(codes) >= {"OL116", "OL104"}) == (2, "OL116", True), ended.err

@@ -16,6 +16,7 @@ from olivelike.engine.bench import Bench, Options, Timed, Verdict, bench, verdic
 from olivelike.engine.data_option import DataOption
 from olivelike.errors import InputError, MeasureError
 from olivelike.testing import models
+from olivelike.testing.building import float_value, model_of, node_of
 
 BRIEF = Options(batch=4, threads=1, values=("p50",), seconds=0)
 
@@ -112,3 +113,33 @@ def test_data_that_are_wrong_or_missing_are_named_by_their_option(
         np.savez(tmp_path / "x.npz", **columns)  # type: ignore[arg-type]
     with pytest.raises(InputError, match=rf"{code}.* --data"):
         bench([good, good], replace(BRIEF, data=DataOption(str(tmp_path / "x.npz"))))
+
+
+def test_models_that_take_other_inputs_are_refused_with_the_differences(tmp_path: Path) -> None:
+    def taking(name: str, kind: int, *sizes: int | str) -> Path:
+        ends = [onnx.helper.make_tensor_value_info(each, kind, sizes) for each in (name, "y")]
+        graph = onnx.helper.make_graph([onnx.helper.make_node("Neg", [name], ["y"])], "g", ends[:1], ends[1:])
+        model = onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 17)], ir_version=8)
+        return models.save(model, tmp_path / f"{name}-{kind}-{len(sizes)}")
+
+    first = taking("x", 1, "n", 2)
+    others = [taking("z", 1, "n", 2), taking("x", 7, "n", 2), taking("x", 1, "n", 2, 2)]
+    with pytest.raises(InputError) as caught:
+        bench([first, *others, first], BRIEF)
+    claims = [
+        (problem.code, problem.claim.partition(": ")[2], problem.hint.split()[-1]) for problem in caught.value.problems
+    ]
+    assert claims == [
+        ("OL115", f"only {first} has x float32 [n, 2]; only {others[0]} has z float32 [n, 2]", "rename_io"),
+        ("OL115", f"x float32 [n, 2] is int64 [n, 2] in {others[1]}", "one"),
+        ("OL115", f"x float32 [n, 2] is float32 [n, 2, 2] in {others[2]}", "one"),
+    ]
+
+
+def test_a_batch_that_the_model_is_not_made_for_is_refused_with_the_one_it_is(tmp_path: Path) -> None:
+    ends = [float_value("x", 5, 2)], [float_value("y", 5, 2)]
+    model = models.save(model_of([node_of("Relu", ["x"], ["y"])], *ends, []), tmp_path)
+    with pytest.raises(
+        InputError, match=r"OL206 .*--batch: the model takes 5 samples in a run, and not 4. hint: say 5"
+    ):
+        bench([model], BRIEF)

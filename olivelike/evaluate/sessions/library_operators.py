@@ -8,14 +8,12 @@ from typing import TYPE_CHECKING
 from olivelike.contracts.artifact import Artifact, Manifest
 from olivelike.contracts.target import Target
 from olivelike.evaluate.sessions.operators import Operator
-from olivelike.evaluate.sessions.runtime_errors import runtime_exceptions
+from olivelike.evaluate.sessions.runtime_errors import UNREGISTERED, runtime_exceptions
 from olivelike.evaluate.sessions.session_options import session_options
 
 if TYPE_CHECKING:
     from onnxruntime import SessionOptions
 
-UNREGISTERED = "is not a registered function/op"
-"""What the runtime says of an operator that nobody has (`Graph::VerifyNodeAndOpMatch`); others complain of inputs at most."""
 SILENT = 4
 IR_VERSION, OPSET = 8, 17
 

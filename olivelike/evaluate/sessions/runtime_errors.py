@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from olivelike.contracts.runtime_text import sentence
 from olivelike.errors import MeasureError, fail
 
 LONGEST = 300
+UNREGISTERED = "is not a registered function/op"
+"""What the runtime says of an operator that nobody has (`Graph::VerifyNodeAndOpMatch`); others complain of inputs at most."""
+OPERATORS = "name the library that has it: `model.custom_operators`, on the command line --custom-operators"
 
 
 @contextmanager
@@ -21,6 +24,7 @@ def explained(claim: str, hint: str = "") -> Iterator[None]:
     try:
         yield
     except runtime_exceptions() as error:
+        hint = hint or (OPERATORS if UNREGISTERED in str(error) else "")
         raise fail(MeasureError, "OL504", f"{claim}: {shortened(str(error))}", hint=hint) from error
 
 
@@ -33,11 +37,11 @@ def runtime_exceptions() -> tuple[type[Exception], ...]:
 
 
 def shortened(reason: str) -> str:
-    """Returns a runtime message as one line without its prefix of codes, at most 300 characters.
+    """Returns a runtime message as one sentence without codes, source files and signatures, at most 300 characters.
 
     Example:
         >>> shortened("[ONNXRuntimeError] : 7 : INVALID_PROTOBUF : Load model failed:\\n Protobuf parsing failed.")
         'Load model failed: Protobuf parsing failed'
     """
-    text = re.sub(r"^\[ONNXRuntimeError\] : \d+ : \w+ : ", "", " ".join(reason.split())).rstrip(". ")
+    text = sentence(reason)
     return text if len(text) <= LONGEST else text[: LONGEST - 3] + "..."

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Annotated
 
 from pydantic import AfterValidator, Field, model_validator
 
-from olivelike.contracts.artifact import Artifact
+from olivelike.contracts.artifact import Artifact, Manifest
 from olivelike.contracts.passes import PassConfig, PassContext
 from olivelike.contracts.target import Target
 from olivelike.errors import nearest
+from olivelike.onnxfile.read import read_structure
 from olivelike.onnxfile.wiring import rename_values
 from olivelike_passes.graph.dim_formulas import renamed, words
 from olivelike_passes.graph.dimensions import stated_shapes
@@ -20,6 +21,8 @@ from olivelike_passes.graph.patterns import by_name, filling, matching_none
 from olivelike_passes.graph.scopes import make_way
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from onnx import ModelProto
 
 TRAINING = "the model holds training graphs, which name values of the main graph in places that no pass here follows"
@@ -65,8 +68,9 @@ class RenameIo(GraphPass[RenameIoConfig]):
 
     Limits:
         Refuses names that the model does not have, two ends of one name, and a new dimension name that another dimension
-        has (it would say that both are equal). An output that is an input is one value and has one name. Data, metrics and
-        `postprocess` speak of the model by its names: what is measured after this pass must know the new ones.
+        has (it would say that both are equal). An output that is an input is one value and has one name. Data still name the
+        inputs of the workflow's own model and feed the renamed ones. Metrics and `postprocess` that name outputs must know
+        the new names.
 
     Example:
         ```yaml
@@ -84,6 +88,14 @@ class RenameIo(GraphPass[RenameIoConfig]):
         """Refuses unknown names, and names that would mean two things."""
         found = [TRAINING] if model.training_info else []
         return [*found, *_name_problems(model, config), *_dim_problems(model, config)]
+
+    def run(self, source: Artifact, out: Path, config: RenameIoConfig, context: PassContext) -> Manifest:
+        """Renames, and notes what inputs were called: data that the workflow names for them still feed them."""
+        model = read_structure(source.model)
+        inputs = {entry.name for entry in model.graph.input}
+        names = _new_names(_ends(model), config.names)
+        changed = {old: new for old, new in names.items() if old != new and old in inputs}
+        return super().run(source, out, config, context).renaming_inputs(changed)
 
     def rewrite(self, model: ModelProto, source: Artifact, config: RenameIoConfig, context: PassContext) -> Rewritten:
         """Renames what was asked for, and what stands in the way of it."""

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar, Literal, assert_never
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, assert_never
 
-from pydantic import Field, model_validator
+from pydantic import BeforeValidator, Field, WithJsonSchema, model_validator
 
 from olivelike.contracts.artifact import PARTS_KIND, Artifact, Manifest
 from olivelike.contracts.carry import deliver_parts
 from olivelike.contracts.passes import Pass, PassConfig, PassContext, Reads
 from olivelike.contracts.target import Target
+from olivelike.contracts.units import UnitError, size
 from olivelike.digest import Json, JsonObject
 from olivelike.errors import RefusedError, fail
 from olivelike.onnxfile.defects import defects
@@ -33,6 +34,22 @@ PLAN = "split_plan"
 """The note that a plan stands in: a list with, for each cut, a value's or a node's name, or a list of them."""
 
 
+def _bytes(written: object) -> object:
+    if not isinstance(written, str):
+        return written
+    try:
+        return int(size(written))
+    except UnitError as error:
+        raise ValueError(f"{error}; {error.hint}") from error
+
+
+Size = Annotated[
+    int,
+    BeforeValidator(_bytes),
+    WithJsonSchema({"anyOf": [{"type": "integer", "minimum": 0}, {"type": "string"}]}, mode="validation"),
+]
+
+
 class SplitConfig(PassConfig):
     """Where `split` cuts."""
 
@@ -42,8 +59,8 @@ class SplitConfig(PassConfig):
     with another of the target's execution providers."""
     parts: int = Field(default=2, ge=2)
     """For `layer`: how many parts."""
-    size: int = Field(default=0, ge=0)
-    """For `size`: the most bytes of weights in one part."""
+    size: Size = Field(default=0, ge=0, examples=["500MB"])
+    """For `size`: the most bytes of weights in one part, as a number or with a unit (`500MB`, `1 GiB`)."""
     at: tuple[str, ...] = Field(default=(), examples=[["/layer.5/output"]])
     """For `nodes`: for each cut the value (or the node, by name) that the part before it ends with."""
 

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from typing import cast
 
 from pydantic import AliasChoices, GetCoreSchemaHandler, GetJsonSchemaHandler, ValidationError
-from pydantic_core import CoreSchema, core_schema
+from pydantic_core import CoreSchema, ErrorDetails, core_schema
 
 from olivelike.digest import Json, JsonObject
+from olivelike.errors import nearest
 from olivelike_passes.surgery.rewrite import Parameters, Rewrite
 from olivelike_passes.surgery.table import REWRITES, rewrite_named
 
@@ -44,7 +45,7 @@ class Step:
         try:
             return cls(rewrite, rewrite.parameters.model_validate({} if given is None else given))
         except ValidationError as error:
-            raise ValueError(f"step {name}: {_told(error)}") from None
+            raise ValueError(f"step {name}: {_told(error, rewrite.parameters)}") from None
 
     def written(self) -> dict[str, Json]:
         """Returns the step under our name, all parameters written out: equal steps are written alike."""
@@ -91,10 +92,37 @@ def _schema(parameters: type[Parameters]) -> JsonObject:
     return {**found, "required": required} if needed else found
 
 
-def _told(error: ValidationError) -> str:
-    problems = []
-    for detail in error.errors(include_url=False):
-        where = ".".join(map(str, detail["loc"]))
-        message = detail["msg"].removeprefix("Value error, ")
-        problems.append(f"{where}: {message}" if where else message)
-    return "; ".join(problems)
+def _told(error: ValidationError, parameters: type[Parameters]) -> str:
+    """Returns what is wrong with parameters in the words of a workflow, not in pydantic's."""
+    return "; ".join(_fault(detail, parameters) for detail in error.errors(include_url=False))
+
+
+def _fault(detail: ErrorDetails, parameters: type[Parameters]) -> str:
+    where = ".".join(map(str, detail["loc"]))
+    match detail["type"]:
+        case "extra_forbidden":
+            known = parameters.model_fields
+            return f"unknown parameter {where!r}: {nearest(where, known) if known else 'it takes none'}"
+        case "missing":
+            return f"the parameter {where!r} is missing"
+        case "value_error" | "assertion_error":
+            said = detail["msg"].partition(", ")[2]
+        case _:
+            expected = detail["msg"].removeprefix("Input should be ").removeprefix("a valid ")
+            said = f"got {detail['input']!r}, expected {EXPECTED.get(expected, expected)}"
+    return f"{where}: {said}" if where else said
+
+
+EXPECTED = {
+    "dictionary": "a mapping",
+    "string": "text",
+    "integer": "a whole number",
+    "number": "a number",
+    "boolean": "true or false",
+    "tuple": "a list",
+    "list": "a list",
+    "integer, unable to parse string as an integer": "a whole number",
+    "number, unable to parse string as a number": "a number",
+    "integer, got a number with a fractional part": "a whole number",
+}
+"""What pydantic calls the types that parameters have, and what workflows call them."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field, field_validator
 
-from olivelike.contracts.artifact import Artifact
+from olivelike.contracts.artifact import Artifact, Manifest
 from olivelike.contracts.passes import PassConfig, PassContext
 from olivelike.contracts.target import Target
 from olivelike.digest import Json
@@ -16,11 +16,14 @@ from olivelike.errors import RefusedError, fail
 from olivelike.onnxfile.defects import defects
 from olivelike.onnxfile.read import read_structure
 from olivelike_passes.graph.graph_pass import GraphPass, Rewritten
+from olivelike_passes.surgery.dims_and_names import InputNames
 from olivelike_passes.surgery.opened import Opened
 from olivelike_passes.surgery.rewrite import Absent
 from olivelike_passes.surgery.step import Step
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from onnx import ModelProto
 
 
@@ -90,6 +93,14 @@ class Surgery(GraphPass[SurgeryConfig]):
                 return [*found, *(problem.claim for problem in error.problems)]
             return defects(mended.model)
         return defects(model)
+
+    def run(self, source: Artifact, out: Path, config: SurgeryConfig, context: PassContext) -> Manifest:
+        """Applies the steps, and notes what inputs that they rename were called: data that name those still feed them."""
+        manifest = super().run(source, out, config, context)
+        for step in config.steps:
+            if isinstance(step.parameters, InputNames):
+                manifest = manifest.renaming_inputs(step.parameters.names)
+        return manifest
 
     def rewrite(self, model: ModelProto, source: Artifact, config: SurgeryConfig, context: PassContext) -> Rewritten:
         """Applies the steps.

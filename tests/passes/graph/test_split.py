@@ -269,3 +269,13 @@ def test_quantization_annotations_go_with_the_values_and_keep_the_tensors_they_n
     assert [each.tensor_name for each in first.graph.quantization_annotation] == ["h"]
     assert "h_scale" in {tensor.name for tensor in first.graph.initializer}
     assert not second.graph.quantization_annotation
+
+
+@pytest.mark.parametrize(("written", "number"), [(3000, 3000), ("500MB", 500_000_000), ("1 GiB", 1 << 30)])
+def test_a_size_may_have_a_unit(written: int | str, number: int) -> None:
+    assert SplitConfig.model_validate({"by": "size", "size": written}).size == number
+
+
+def test_a_size_of_no_unit_is_refused_with_those_there_are() -> None:
+    with pytest.raises(ValidationError, match=r"unknown unit in '5 gb'; did you mean GB\?"):
+        SplitConfig.model_validate({"by": "size", "size": "5 gb"})

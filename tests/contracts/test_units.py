@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from olivelike.workflow.units import Amount, UnitError, amount, amount_text, seconds, seconds_text, size, size_text
+from olivelike.contracts.units import Amount, UnitError, amount, amount_text, seconds, seconds_text, size, size_text
 
 
 @pytest.mark.parametrize(
