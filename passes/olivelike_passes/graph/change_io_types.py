@@ -12,11 +12,10 @@ from olivelike.contracts.artifact import Artifact
 from olivelike.contracts.passes import PassConfig, PassContext
 from olivelike.contracts.target import Target
 from olivelike.errors import nearest
+from olivelike.onnxfile.inference import inferred_strictly
 from olivelike.onnxfile.read import WIDE_NAMES, opset
 from olivelike.onnxfile.wiring import reads, rename_reads, rename_values
 from olivelike_passes.graph.graph_pass import GraphPass, Rewritten
-from olivelike_passes.graph.infer import inferred
-from olivelike_passes.graph.light import without_weights
 from olivelike_passes.graph.patterns import by_name, matching_none
 from olivelike_passes.graph.rename_io import TRAINING
 from olivelike_passes.graph.scopes import all_values, fresh
@@ -163,7 +162,7 @@ def _origins(model: ModelProto, source: Artifact, outputs: Mapping[str, ElementT
     found = {name: makers[name].input[0] for name in outputs if name in makers}
     if not found:
         return {}
-    typed = inferred(without_weights(model, source.model)).model.graph
+    typed = inferred_strictly(model, source.model).model.graph
     kinds = {entry.name: _type(entry) for entry in (*typed.value_info, *typed.input)}
     kinds |= {tensor.name: _named(tensor.data_type) for tensor in typed.initializer}
     return {name: origin for name, origin in found.items() if kinds.get(origin) == outputs[name]}

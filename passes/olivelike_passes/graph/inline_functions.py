@@ -12,9 +12,9 @@ from olivelike.contracts.passes import PassConfig, PassContext
 from olivelike.contracts.target import Target
 from olivelike.errors import RefusedError, fail, nearest
 from olivelike.onnxfile.defects import defects
+from olivelike.onnxfile.light import put_back, without_weights
 from olivelike.onnxfile.walk import nodes
 from olivelike_passes.graph.graph_pass import GraphPass, Rewritten
-from olivelike_passes.graph.light import put_back, without_weights
 from olivelike_passes.graph.operators import function_nodes, is_same_operator
 from olivelike_passes.graph.scopes import fresh
 from olivelike_passes.header import replace_all, unite_imports

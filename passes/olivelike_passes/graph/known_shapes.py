@@ -6,9 +6,10 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from olivelike.onnxfile.external import is_external
+from olivelike.onnxfile.inference import forget_stated_shapes, inferred
+from olivelike.onnxfile.light import without_weights
 from olivelike.onnxfile.read import opset
 from olivelike.onnxfile.wiring import makers
-from olivelike_passes.runtime import quiet
 from olivelike_passes.weights import replaceable_weights
 
 if TYPE_CHECKING:
@@ -155,15 +156,12 @@ class _Shapes:
     """What is known of the dimensions of values: by ONNX's own inference, and of what a shape put together gives."""
 
     def __init__(self, model: ModelProto, made_by: Mapping[str, int], numbers: _Numbers) -> None:
-        import onnx
-
-        with quiet():
-            inferred = onnx.shape_inference.infer_shapes(_bare(model), data_prop=True)
+        found = inferred(_bare(model))
         self._dims: dict[str, list[int | None]] = {
             entry.name: [
                 dim.dim_value if dim.HasField("dim_value") else None for dim in entry.type.tensor_type.shape.dim
             ]
-            for entry in (*inferred.graph.value_info, *inferred.graph.input, *inferred.graph.output)
+            for entry in (*found.graph.value_info, *found.graph.input, *found.graph.output)
             if entry.type.tensor_type.HasField("shape")
         }
         self._nodes, self._made_by, self._numbers = model.graph.node, made_by, numbers
@@ -200,11 +198,8 @@ def _bare(model: ModelProto) -> ModelProto:
 
     Casts to anything but whole numbers are left out: ONNX's inference sees through one to bool as if it kept the number.
     """
-    bare = type(model)()
-    bare.CopyFrom(model)
-    del bare.graph.value_info[:]
-    for entry in bare.graph.output:
-        entry.type.tensor_type.ClearField("shape")
+    bare = without_weights(model, None)
+    forget_stated_shapes(bare)
     for place in reversed(range(len(bare.graph.node))):
         node = bare.graph.node[place]
         if node.op_type == "Cast" and not any(attribute.i in WHOLE for attribute in node.attribute):
