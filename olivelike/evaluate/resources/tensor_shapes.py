@@ -16,7 +16,9 @@ from olivelike.evaluate.sessions.runtime_errors import shortened
 from olivelike.onnxfile.inference import forget_stated_shapes, inferred
 from olivelike.onnxfile.light import without_weights
 from olivelike.onnxfile.read import UNKNOWN_RANK, read_structure, signature_of
+from olivelike.onnxfile.repeatable import draws
 from olivelike.onnxfile.sizes import PACKED_BITS
+from olivelike.onnxfile.wiring import graphs_inside
 
 if TYPE_CHECKING:
     from onnx import GraphProto, ModelProto, NodeProto, ValueInfoProto
@@ -110,9 +112,7 @@ def _constants(graph: GraphProto) -> frozenset[str]:
 
 def _repeats_itself(node: NodeProto) -> bool:
     """Whether a node gives the same for the same inputs; what lies in a graph of its own may see more than its inputs."""
-    return not node.op_type.startswith("Random") and not any(
-        attribute.HasField("g") or attribute.graphs for attribute in node.attribute
-    )
+    return not draws(node) and not graphs_inside(node)
 
 
 def _replace_unknown(graph: GraphProto) -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from olivelike.onnxfile.external import is_external
 from olivelike.onnxfile.inference import forget_stated_shapes, inferred
 from olivelike.onnxfile.light import without_weights
+from olivelike.onnxfile.names import Names, all_names
 from olivelike.onnxfile.read import opset
 from olivelike.onnxfile.wiring import makers
 from olivelike_passes.weights import replaceable_weights
@@ -54,9 +55,7 @@ class _Numbers:
         self.model = model
         replaceable = replaceable_weights(model)
         self._found = {t.name: t for t in model.graph.initializer if t.name not in replaceable and len(t.dims) <= 1}
-        self._taken = {name for node in model.graph.node for name in node.output} | {
-            t.name for t in model.graph.initializer
-        }
+        self._names = Names(all_names(model))
 
     def of(self, name: str) -> list[int] | None:
         """Returns the numbers of a constant of rank 0 or 1; nothing if it is none."""
@@ -78,9 +77,7 @@ class _Numbers:
         import numpy as np
         from onnx import numpy_helper
 
-        while name in self._taken:
-            name += "_"
-        self._taken.add(name)
+        name = self._names.fresh(name)
         self.model.graph.initializer.append(numpy_helper.from_array(np.asarray(values, np.int64), name))
         self._found[name] = self.model.graph.initializer[-1]
         return name
