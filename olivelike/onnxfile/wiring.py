@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from copy import deepcopy
 from typing import TYPE_CHECKING
 
+from olivelike.onnxfile.names import Names, values_of
 from olivelike.onnxfile.walk import graphs
 
 if TYPE_CHECKING:
@@ -54,7 +55,8 @@ def rename_reads(node: NodeProto, names: Mapping[str, str]) -> None:
     for place, name in enumerate(node.input):
         node.input[place] = names.get(name, name)
     for graph in graphs_inside(node):
-        outer = {old: new for old, new in names.items() if old not in _made_inside(graph)}
+        own = set(values_of(graph))
+        outer = {old: new for old, new in names.items() if old not in own}
         _clear_the_way(graph, outer)
         for inner in graph.node:
             rename_reads(inner, outer)
@@ -85,19 +87,11 @@ def rename_values(graph: GraphProto, names: Mapping[str, str]) -> None:
 def _clear_the_way(graph: GraphProto, names: Mapping[str, str]) -> None:
     """Gives an inner graph's own values other names where they would hide what it reads from around it by a new name."""
     read = _captures(graph)
-    own = _made_inside(graph)
+    own = set(values_of(graph))
     hiding = own & {names[name] for name in read if name in names}
     if hiding:
-        taken = own | set(read) | set(names.values())
-        rename_values(graph, {name: _another(name, taken) for name in sorted(hiding)})
-
-
-def _another(name: str, taken: set[str]) -> str:
-    number = 1
-    while f"{name}_{number}" in taken:
-        number += 1
-    taken.add(f"{name}_{number}")
-    return f"{name}_{number}"
+        free = Names(own | set(read) | set(names.values()))
+        rename_values(graph, {name: free.numbered(name) for name in sorted(hiding)})
 
 
 def tidy(graph: GraphProto) -> None:
@@ -160,12 +154,6 @@ def graphs_inside(node: NodeProto) -> list[GraphProto]:
 
 
 def _captures(graph: GraphProto) -> list[str]:
-    own = _made_inside(graph)
+    own = set(values_of(graph))
     found = [name for node in graph.node for name in reads(node)] + [output.name for output in graph.output]
     return [name for name in found if name not in own]
-
-
-def _made_inside(graph: GraphProto) -> set[str]:
-    own = {entry.name for entry in graph.input} | {tensor.name for tensor in graph.initializer}
-    own |= {sparse.values.name for sparse in graph.sparse_initializer}
-    return own | {name for node in graph.node for name in node.output}

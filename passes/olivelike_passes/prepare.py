@@ -6,9 +6,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from olivelike.contracts.artifact import Artifact
+from olivelike.onnxfile.inference import inferred
 from olivelike.onnxfile.read import read_model
 from olivelike.onnxfile.write import write_model
-from olivelike_passes.header import unite_imports
+from olivelike_passes.header import replace_all, unite_imports
 from olivelike_passes.naming import name_nodes
 from olivelike_passes.runtime import open_session
 from olivelike_passes.weights import free_weights, lift_constants
@@ -23,19 +24,21 @@ def prepared(source: Artifact, scratch: Path) -> ModelProto:
     Raises:
         RefusedError: OL301, the runtime cannot load the model.
     """
-    import onnx
-
     model = read_model(source.model)
     lift_constants(model)
     name_nodes(model)
     unite_imports(model)
     free_weights(model)
-    written = write_model(model, _fresh(scratch, "prepared"))
-    inferred = written.with_name("inferred.onnx")
-    onnx.shape_inference.infer_shapes_path(str(written), str(inferred))
-    typed = read_model(inferred)
-    _complete_types(typed, source, scratch)
-    return typed
+    _state_types(model)
+    _complete_types(model, source, scratch)
+    return model
+
+
+def _state_types(model: ModelProto) -> None:
+    """Writes into a model what ONNX infers; what is computed from shapes is not followed, because it is not always right."""
+    found = inferred(model, follow_values=False).graph
+    for field in ("node", "value_info", "output"):  # branches, inside nodes, are typed too
+        replace_all(getattr(model.graph, field), list(getattr(found, field)))
 
 
 def _complete_types(model: ModelProto, source: Artifact, scratch: Path) -> None:

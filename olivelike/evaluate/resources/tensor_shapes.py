@@ -13,16 +13,15 @@ from olivelike.errors import MeasureError, fail
 from olivelike.evaluate.resources.stand_ins import Shape, stand_in
 from olivelike.evaluate.sessions.random_feeds import check_dims, concrete_shape
 from olivelike.evaluate.sessions.runtime_errors import shortened
-from olivelike.onnxfile.external import is_external
+from olivelike.onnxfile.inference import forget_stated_shapes, inferred
+from olivelike.onnxfile.light import without_weights
 from olivelike.onnxfile.read import UNKNOWN_RANK, read_structure, signature_of
+from olivelike.onnxfile.repeatable import draws
 from olivelike.onnxfile.sizes import PACKED_BITS
-from olivelike.onnxfile.tensors import take_in
+from olivelike.onnxfile.wiring import graphs_inside
 
 if TYPE_CHECKING:
     from onnx import GraphProto, ModelProto, NodeProto, ValueInfoProto
-
-SMALL = 1024
-"""Elements up to which a constant may be a shape, axes or sizes, and its values matter for shapes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +68,7 @@ def shaped(path: Path, batch: int, dims: Mapping[str, int]) -> Shaped:
     """
     import onnx
 
-    model = _light(read_structure(path), path)
+    model = without_weights(read_structure(path), path)
     _fix_sizes(model, batch, dims)
     if model.functions:
         import onnx.inliner
@@ -78,23 +77,10 @@ def shaped(path: Path, batch: int, dims: Mapping[str, int]) -> Shaped:
     nodes, constants = tuple(model.graph.node), _constants(model.graph)
     _replace_unknown(model.graph)
     try:
-        inferred = onnx.shape_inference.infer_shapes(model, data_prop=True)
+        found = inferred(model)
     except onnx.shape_inference.InferenceError as error:
         raise fail(MeasureError, "OL504", f"shapes cannot be inferred: {shortened(str(error))}") from error
-    return Shaped(nodes, _known(inferred.graph), constants)
-
-
-def _light(model: ModelProto, path: Path) -> ModelProto:
-    """Takes the values out of all but small tensors: inference copies a model, and needs their shapes alone."""
-    for tensor in model.graph.initializer:
-        if math.prod(tensor.dims) > SMALL:
-            kind, name, shape = tensor.data_type, tensor.name, list(tensor.dims)
-            tensor.Clear()
-            tensor.data_type, tensor.name = kind, name
-            tensor.dims.extend(shape)
-        elif is_external(tensor):
-            take_in(tensor, path)
-    return model
+    return Shaped(nodes, _known(found.graph), constants)
 
 
 def _fix_sizes(model: ModelProto, batch: int, dims: Mapping[str, int]) -> None:
@@ -104,9 +90,7 @@ def _fix_sizes(model: ModelProto, batch: int, dims: Mapping[str, int]) -> None:
     for entry in model.graph.input:
         if entry.name in fixed:
             _set_shape(entry, fixed[entry.name])
-    model.graph.ClearField("value_info")  # they may have been written for other sizes
-    for entry in model.graph.output:
-        entry.type.tensor_type.ClearField("shape")
+    forget_stated_shapes(model)  # they may have been written for other sizes
 
 
 def _set_shape(entry: ValueInfoProto, shape: Shape) -> None:
@@ -128,9 +112,7 @@ def _constants(graph: GraphProto) -> frozenset[str]:
 
 def _repeats_itself(node: NodeProto) -> bool:
     """Whether a node gives the same for the same inputs; what lies in a graph of its own may see more than its inputs."""
-    return not node.op_type.startswith("Random") and not any(
-        attribute.HasField("g") or attribute.graphs for attribute in node.attribute
-    )
+    return not draws(node) and not graphs_inside(node)
 
 
 def _replace_unknown(graph: GraphProto) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from olivelike.onnxfile.repeatable import draws
 from olivelike.onnxfile.sizes import byte_count
 from olivelike.onnxfile.wiring import graphs_inside, leading_to, makers, reads
 
@@ -14,9 +15,6 @@ if TYPE_CHECKING:
 
     from olivelike_passes.graph.value_types import ValueTypes
 
-RANDOM = frozenset(
-    ("Bernoulli", "Dropout", "Multinomial", "RandomNormal", "RandomNormalLike", "RandomUniform", "RandomUniformLike")
-)
 DEQUANTIZE = "DequantizeLinear"
 
 
@@ -107,7 +105,7 @@ def chain_of(model: ModelProto) -> Chain:
 def is_pure(node: NodeProto) -> bool:
     """Whether a copy of a node is sure to give the same again."""
     known = node.domain in ("", "ai.onnx") or node.op_type == DEQUANTIZE
-    return known and node.op_type not in RANDOM and not graphs_inside(node)
+    return known and not draws(node) and not graphs_inside(node)
 
 
 def _constant_bytes(node: NodeProto) -> int:

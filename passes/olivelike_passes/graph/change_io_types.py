@@ -12,14 +12,13 @@ from olivelike.contracts.artifact import Artifact
 from olivelike.contracts.passes import PassConfig, PassContext
 from olivelike.contracts.target import Target
 from olivelike.errors import nearest
+from olivelike.onnxfile.inference import inferred_strictly
+from olivelike.onnxfile.names import Names, all_names
 from olivelike.onnxfile.read import WIDE_NAMES, opset
 from olivelike.onnxfile.wiring import reads, rename_reads, rename_values
 from olivelike_passes.graph.graph_pass import GraphPass, Rewritten
-from olivelike_passes.graph.infer import inferred
-from olivelike_passes.graph.light import without_weights
 from olivelike_passes.graph.patterns import by_name, matching_none
 from olivelike_passes.graph.rename_io import TRAINING
-from olivelike_passes.graph.scopes import all_values, fresh
 from olivelike_passes.header import replace_all
 
 if TYPE_CHECKING:
@@ -163,7 +162,7 @@ def _origins(model: ModelProto, source: Artifact, outputs: Mapping[str, ElementT
     found = {name: makers[name].input[0] for name in outputs if name in makers}
     if not found:
         return {}
-    typed = inferred(without_weights(model, source.model)).model.graph
+    typed = inferred_strictly(model, source.model).model.graph
     kinds = {entry.name: _type(entry) for entry in (*typed.value_info, *typed.input)}
     kinds |= {tensor.name: _named(tensor.data_type) for tensor in typed.initializer}
     return {name: origin for name, origin in found.items() if kinds.get(origin) == outputs[name]}
@@ -171,11 +170,8 @@ def _origins(model: ModelProto, source: Artifact, outputs: Mapping[str, ElementT
 
 def _move_inside(model: ModelProto, names: Iterable[str]) -> dict[str, str]:
     """Gives the values behind inputs and outputs new names inside the graph, and returns them; the ends keep theirs."""
-    taken = all_values(model)
-    inner: dict[str, str] = {}
-    for name in names:
-        inner[name] = fresh(f"{name}_inside", taken)
-        taken.add(inner[name])
+    free = Names(all_names(model))
+    inner = {name: free.fresh(f"{name}_inside") for name in names}
     ends = [(entry, entry.name) for entry in (*_inputs(model), *model.graph.output)]
     rename_values(model.graph, inner)
     for entry, name in ends:

@@ -2,28 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import TYPE_CHECKING, TypeAlias
+from collections.abc import Hashable, Iterable
+from typing import TYPE_CHECKING
 
 from olivelike.onnxfile.external import is_external
 from olivelike.onnxfile.read import opset
+from olivelike.onnxfile.repeatable import KNOWN_DOMAINS, is_repeatable
 from olivelike.onnxfile.sizes import byte_count
 from olivelike.onnxfile.walk import graphs, nodes
-from olivelike.onnxfile.wiring import graphs_inside, leading_to, makers, reads, rename_reads
+from olivelike.onnxfile.wiring import leading_to, makers, reads, rename_reads
+from olivelike_passes.graph.equal_nodes import key_of
 from olivelike_passes.weights import replaceable_weights
 
 if TYPE_CHECKING:
     from onnx import GraphProto, ModelProto, NodeProto
 
-RANDOM = frozenset(
-    {"RandomNormal", "RandomNormalLike", "RandomUniform", "RandomUniformLike", "Bernoulli", "Multinomial"}
-)
-KNOWN = frozenset({"", "ai.onnx", "ai.onnx.ml"})
-"""Domains whose operators give the same for the same, but for those of `RANDOM` and a `Dropout` that drops."""
 SMALL = 1 << 16
 """Equal weights up to so many bytes become one; what larger ones hold is not read here."""
-
-Key: TypeAlias = "tuple[object, ...]"
 
 
 def clean(model: ModelProto) -> None:
@@ -89,7 +84,7 @@ class _Defaults:
 def _equal_weights(graph: GraphProto, kept: frozenset[str]) -> dict[str, str]:
     """Returns the names of small weights whose twin stands before them, each with the twin's."""
     outputs = {entry.name for entry in graph.output}
-    seen: dict[Key, str] = {}
+    seen: dict[Hashable, str] = {}
     names: dict[str, str] = {}
     for tensor in graph.initializer:
         if is_external(tensor) or tensor.name in kept or tensor.name in outputs or byte_count(tensor) > SMALL:
@@ -117,31 +112,23 @@ def _content(tensor: object) -> bytes:
 def _merge(graph: GraphProto, names: dict[str, str]) -> None:
     """Leads what reads an identity's output, or a repeated node's, to the one value there is."""
     outputs = {entry.name for entry in graph.output}
-    seen: dict[Key, NodeProto] = {}
+    seen: dict[Hashable, NodeProto] = {}
     for node in graph.node:
         if names:
             rename_reads(node, names)
         if _is_identity(node) and node.output[0] not in outputs:
             names[node.output[0]] = node.input[0]
-        elif key := _key(node):
-            twin = seen.setdefault(key, node)
+        elif is_repeatable(node):
+            twin = seen.setdefault(key_of(node), node)
             if twin is not node and outputs.isdisjoint(node.output):
                 names |= {own: other for own, other in zip(node.output, twin.output, strict=True) if own}
 
 
 def _is_identity(node: NodeProto) -> bool:
-    if node.domain not in KNOWN or len(node.input) != 1 or not node.input[0]:
+    if node.domain not in KNOWN_DOMAINS or len(node.input) != 1 or not node.input[0]:
         return False
     alone = [name for name in node.output if name] == [node.output[0]]
     return alone and node.op_type in {"Identity", "Dropout"} and not any(a.name == "is_test" for a in node.attribute)
-
-
-def _key(node: NodeProto) -> Key:
-    """Returns what makes a node equal to another; nothing for one that must not be merged."""
-    if node.domain not in KNOWN or node.op_type in RANDOM or node.op_type == "Dropout" or graphs_inside(node):
-        return ()
-    attributes = sorted(attribute.SerializeToString(deterministic=True) for attribute in node.attribute)
-    return (node.op_type, node.domain, tuple(node.input), tuple(map(bool, node.output)), *attributes)
 
 
 def _drop_dead_ends(graph: GraphProto, keep: frozenset[str]) -> None:

@@ -13,12 +13,12 @@ from olivelike.contracts.carry import keep
 from olivelike.contracts.passes import PassConfig, PassContext
 from olivelike.contracts.target import Target
 from olivelike.errors import RefusedError, fail
+from olivelike.onnxfile.inference import inferred_strictly
+from olivelike.onnxfile.light import put_back, without_weights
 from olivelike.onnxfile.read import opset, read_structure
 from olivelike.onnxfile.walk import nodes
 from olivelike.onnxfile.wiring import is_in_order
 from olivelike_passes.graph.graph_pass import GraphPass, Rewritten
-from olivelike_passes.graph.infer import inferred
-from olivelike_passes.graph.light import put_back, without_weights
 from olivelike_passes.graph.misconverted import (
     HIDDEN,
     RESIZE_CAME,
@@ -122,7 +122,7 @@ class ConvertOpset(GraphPass[ConvertOpsetConfig]):
         unite_imports(light)
         free_weights(light)
         before = opset(light)
-        typed = inferred(light).model if config.target < before or needs_care(light) else light
+        typed = inferred_strictly(light).model if config.target < before or needs_care(light) else light
         if troubles := taken_care_of(typed, before, config.target):
             claim = f"there is no way from opset {before} to {config.target}: {'; '.join(troubles)}"
             raise fail(RefusedError, "OL301", claim)
@@ -172,8 +172,8 @@ def _misfit(converted: ModelProto, original: ModelProto, target: int) -> str:
     for node in nodes(converted):
         if node.domain in DEFAULT and (newer := newer_attributes(node, target)):
             return f"{node.op_type} has no attribute {newer[0]} there"
-    failed = inferred(converted).failed
-    return "" if not failed or inferred(original).failed else failed[-200:]
+    failed = inferred_strictly(converted).failed
+    return "" if not failed or inferred_strictly(original).failed else failed[-200:]
 
 
 def _changed_functions(model: ModelProto, target: int) -> Iterator[str]:

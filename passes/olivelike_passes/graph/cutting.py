@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable, Sequence
 from copy import deepcopy
 from typing import TYPE_CHECKING
 
-from olivelike.onnxfile.walk import nodes as every_node
+from olivelike.onnxfile.names import Names, all_names
 from olivelike.onnxfile.wiring import graphs_inside, reads
 
 if TYPE_CHECKING:
@@ -77,15 +77,11 @@ def cut_out(
 
 def _apart(chosen: list[NodeProto], inputs: Collection[str], model: ModelProto) -> list[NodeProto]:
     """Renames what nodes make beside what is wanted of them, where it is to come in from outside."""
-    taken = {name for node in every_node(model) for name in (*node.input, *node.output)}
+    free = Names(all_names(model))
     for node in chosen:
         for place, name in enumerate(node.output):
             if name in inputs:
-                fresh = f"{name}_unused"
-                while fresh in taken:
-                    fresh += "_"
-                taken.add(fresh)
-                node.output[place] = fresh
+                node.output[place] = free.fresh(f"{name}_unused")
     return chosen
 
 

@@ -10,6 +10,7 @@ from pydantic import Field
 from olivelike.contracts.artifact import Artifact
 from olivelike.contracts.passes import PassConfig, PassContext
 from olivelike.contracts.target import Target
+from olivelike.onnxfile.names import Names, all_names, values_of
 from olivelike.onnxfile.sizes import byte_count
 from olivelike.onnxfile.walk import nodes
 from olivelike.onnxfile.wiring import rename_reads
@@ -17,7 +18,7 @@ from olivelike_passes.graph.equal_nodes import merge_equal_nodes
 from olivelike_passes.graph.equal_weights import equal_weights, transposed_pairs
 from olivelike_passes.graph.graph_pass import GraphPass, Rewritten
 from olivelike_passes.graph.rename_io import TRAINING
-from olivelike_passes.graph.scopes import all_values, fresh, inner_graphs, make_way, values_of
+from olivelike_passes.graph.scopes import inner_graphs, make_way
 from olivelike_passes.weights import FREE_WEIGHTS_IR, replaceable_weights
 
 if TYPE_CHECKING:
@@ -112,13 +113,13 @@ def _merge_inner(model: ModelProto, source: Artifact) -> list[int]:
     main = _constants(model)
     inner = [tensor for graph in inner_graphs(model.graph) for tensor in _movable(graph)]
     own = {id(tensor) for tensor in main}
-    taken = all_values(model)
+    free = Names(all_names(model))
     names: dict[int, str] = {}
     moved: list[int] = []
     for group in equal_weights([*main, *inner], source.model):
         name = group[0].name
         if id(group[0]) not in own:
-            name = _moved(model, group[0], taken)
+            name = _moved(model, group[0], free)
             moved.append(byte_count(group[0]))
         names.update({id(tensor): name for tensor in group if id(tensor) not in own})
     make_way(model, names.values(), keeping=values_of(model.graph))
@@ -155,10 +156,9 @@ def _movable(graph: GraphProto) -> list[TensorProto]:
     return [tensor for tensor in graph.initializer if tensor.name not in apart]
 
 
-def _moved(model: ModelProto, tensor: TensorProto, taken: set[str]) -> str:
+def _moved(model: ModelProto, tensor: TensorProto, free: Names) -> str:
     """Copies a weight into the main graph, and returns its name there."""
-    name = fresh(tensor.name, taken)
-    taken.add(name)
+    name = free.fresh(tensor.name)
     model.graph.initializer.add().CopyFrom(tensor)
     model.graph.initializer[-1].name = name
     return name

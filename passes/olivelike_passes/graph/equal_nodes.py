@@ -7,17 +7,15 @@ from collections.abc import Collection, Hashable, Mapping, MutableSequence
 from copy import deepcopy
 from typing import TYPE_CHECKING
 
-from olivelike.onnxfile.wiring import graphs_inside, rename_reads
+from olivelike.onnxfile.repeatable import is_repeatable
+from olivelike.onnxfile.wiring import rename_reads
 
 if TYPE_CHECKING:
     from onnx import AttributeProto, NodeProto
 
-KNOWN_DOMAINS = ("", "ai.onnx", "ai.onnx.ml")
-DRAWING = frozenset({
-    "Bernoulli", "Multinomial", "RandomNormal", "RandomNormalLike", "RandomUniform", "RandomUniformLike",
-})  # fmt: skip
-"""Operators of ONNX that give something else each time."""
-TRAINING_INPUT = 2
+
+LONGEST = 64
+"""Bytes up to which an attribute is held as it is; of longer ones the digest."""
 
 
 def merge_equal_nodes(nodes: MutableSequence[NodeProto], ends: Collection[str]) -> dict[str, str]:
@@ -36,9 +34,9 @@ def merge_equal_nodes(nodes: MutableSequence[NodeProto], ends: Collection[str]) 
     repeated: list[int] = []
     for place, node in enumerate(nodes):
         rename_reads(node, aliases)
-        if not is_deterministic(node):
+        if not is_repeatable(node):
             continue
-        earlier = first.setdefault(_key(node), node)
+        earlier = first.setdefault(key_of(node), node)
         if earlier is node:
             continue
         pairs = [(old, new) for old, new in zip(node.output, earlier.output, strict=True) if old]
@@ -54,28 +52,21 @@ def merge_equal_nodes(nodes: MutableSequence[NodeProto], ends: Collection[str]) 
     return {old: new for old, new in {**gone, **labels}.items() if old not in ends}
 
 
-def is_deterministic(node: NodeProto) -> bool:
-    """Whether a node is known to give the same each time, with all that is in its branches and loops."""
-    if node.domain not in KNOWN_DOMAINS or node.op_type in DRAWING:
-        return False
-    if node.op_type == "Dropout" and len(node.input) > TRAINING_INPUT and node.input[TRAINING_INPUT]:
-        return False
-    return all(is_deterministic(inner) for graph in graphs_inside(node) for inner in graph.node)
+def key_of(node: NodeProto) -> Hashable:
+    """Returns what a node has in common with those that are equal to it: operator, inputs, attributes, which outputs it has."""
+    attributes = sorted((attribute.name, _content(attribute)) for attribute in node.attribute)
+    return node.domain, node.op_type, tuple(node.input), tuple(map(bool, node.output)), tuple(attributes)
 
 
-def _key(node: NodeProto) -> Hashable:
-    attributes = sorted((attribute.name, _digest(attribute)) for attribute in node.attribute)
-    outputs = tuple(map(bool, node.output))
-    return node.domain, node.op_type, tuple(node.input), outputs, tuple(attributes)
-
-
-def _digest(attribute: AttributeProto) -> bytes:
-    bare = deepcopy(attribute)
-    bare.ClearField("doc_string")
-    if bare.HasField("t"):
-        bare.t.ClearField("name")
-        bare.t.ClearField("doc_string")
-    return hashlib.sha256(bare.SerializeToString(deterministic=True)).digest()
+def _content(attribute: AttributeProto) -> bytes:
+    if attribute.doc_string or attribute.HasField("t"):
+        attribute = deepcopy(attribute)
+        attribute.ClearField("doc_string")
+        if attribute.HasField("t"):
+            attribute.t.ClearField("name")
+            attribute.t.ClearField("doc_string")
+    content = attribute.SerializeToString(deterministic=True)
+    return content if len(content) <= LONGEST else hashlib.sha256(content).digest()
 
 
 def _rename(nodes: MutableSequence[NodeProto], names: Mapping[str, str]) -> None:

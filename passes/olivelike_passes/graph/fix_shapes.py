@@ -12,11 +12,11 @@ from olivelike.contracts.artifact import Artifact
 from olivelike.contracts.passes import PassConfig, PassContext
 from olivelike.contracts.target import Target
 from olivelike.errors import RefusedError, fail, nearest
+from olivelike.onnxfile.inference import inferred_strictly
+from olivelike.onnxfile.light import without_weights
 from olivelike_passes.graph.dim_formulas import evaluated, words
 from olivelike_passes.graph.dimensions import shapes_of, stated_shapes
 from olivelike_passes.graph.graph_pass import GraphPass, Rewritten
-from olivelike_passes.graph.infer import inferred
-from olivelike_passes.graph.light import without_weights
 from olivelike_passes.graph.patterns import by_name, matching_none
 
 if TYPE_CHECKING:
@@ -161,8 +161,8 @@ def _infer_the_rest(model: ModelProto, dynamic: ModelProto, source: Artifact) ->
     """Takes over the numbers that shape inference finds for outputs and for the inner values whose types are stated."""
     light = without_weights(model, source.model)
     del light.graph.value_info[:]  # what is stated there may have been true of the dynamic model alone
-    found = inferred(light)
-    if found.failed and not inferred(dynamic).failed:
+    found = inferred_strictly(light)
+    if found.failed and not inferred_strictly(dynamic).failed:
         claim = f"an operator cannot have these sizes: {found.failed}"
         raise fail(RefusedError, "OL301", claim, hint="give the sizes that the model was trained or exported for")
     known = {entry.name: entry for entry in (*found.model.graph.value_info, *found.model.graph.output)}

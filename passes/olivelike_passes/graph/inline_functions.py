@@ -12,11 +12,11 @@ from olivelike.contracts.passes import PassConfig, PassContext
 from olivelike.contracts.target import Target
 from olivelike.errors import RefusedError, fail, nearest
 from olivelike.onnxfile.defects import defects
+from olivelike.onnxfile.light import put_back, without_weights
+from olivelike.onnxfile.names import Names
 from olivelike.onnxfile.walk import nodes
 from olivelike_passes.graph.graph_pass import GraphPass, Rewritten
-from olivelike_passes.graph.light import put_back, without_weights
 from olivelike_passes.graph.operators import function_nodes, is_same_operator
-from olivelike_passes.graph.scopes import fresh
 from olivelike_passes.header import replace_all, unite_imports
 from olivelike_passes.naming import name_nodes
 
@@ -159,11 +159,10 @@ def _prepare(model: ModelProto) -> None:
 
 def _make_outputs(function: FunctionProto) -> None:
     """Puts an `Identity` before outputs that are inputs, which the inliner would leave to be made by nothing."""
-    taken = {name for node in function.node for name in (*node.input, *node.output)} | {*function.input}
+    names = Names({name for node in function.node for name in (*node.input, *node.output)} | {*function.input})
     for place, name in enumerate(function.output):
         if name in function.input:
-            made = fresh(f"{name}_given", taken)
-            taken.add(made)
+            made = names.fresh(f"{name}_given")
             function.node.add(op_type="Identity", input=[name], output=[made])
             function.output[place] = made
 

@@ -6,9 +6,11 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from olivelike.onnxfile.external import is_external
+from olivelike.onnxfile.inference import forget_stated_shapes, inferred
+from olivelike.onnxfile.light import without_weights
+from olivelike.onnxfile.names import Names, all_names
 from olivelike.onnxfile.read import opset
 from olivelike.onnxfile.wiring import makers
-from olivelike_passes.runtime import quiet
 from olivelike_passes.weights import replaceable_weights
 
 if TYPE_CHECKING:
@@ -53,9 +55,7 @@ class _Numbers:
         self.model = model
         replaceable = replaceable_weights(model)
         self._found = {t.name: t for t in model.graph.initializer if t.name not in replaceable and len(t.dims) <= 1}
-        self._taken = {name for node in model.graph.node for name in node.output} | {
-            t.name for t in model.graph.initializer
-        }
+        self._names = Names(all_names(model))
 
     def of(self, name: str) -> list[int] | None:
         """Returns the numbers of a constant of rank 0 or 1; nothing if it is none."""
@@ -77,9 +77,7 @@ class _Numbers:
         import numpy as np
         from onnx import numpy_helper
 
-        while name in self._taken:
-            name += "_"
-        self._taken.add(name)
+        name = self._names.fresh(name)
         self.model.graph.initializer.append(numpy_helper.from_array(np.asarray(values, np.int64), name))
         self._found[name] = self.model.graph.initializer[-1]
         return name
@@ -155,15 +153,12 @@ class _Shapes:
     """What is known of the dimensions of values: by ONNX's own inference, and of what a shape put together gives."""
 
     def __init__(self, model: ModelProto, made_by: Mapping[str, int], numbers: _Numbers) -> None:
-        import onnx
-
-        with quiet():
-            inferred = onnx.shape_inference.infer_shapes(_bare(model), data_prop=True)
+        found = inferred(_bare(model))
         self._dims: dict[str, list[int | None]] = {
             entry.name: [
                 dim.dim_value if dim.HasField("dim_value") else None for dim in entry.type.tensor_type.shape.dim
             ]
-            for entry in (*inferred.graph.value_info, *inferred.graph.input, *inferred.graph.output)
+            for entry in (*found.graph.value_info, *found.graph.input, *found.graph.output)
             if entry.type.tensor_type.HasField("shape")
         }
         self._nodes, self._made_by, self._numbers = model.graph.node, made_by, numbers
@@ -200,11 +195,8 @@ def _bare(model: ModelProto) -> ModelProto:
 
     Casts to anything but whole numbers are left out: ONNX's inference sees through one to bool as if it kept the number.
     """
-    bare = type(model)()
-    bare.CopyFrom(model)
-    del bare.graph.value_info[:]
-    for entry in bare.graph.output:
-        entry.type.tensor_type.ClearField("shape")
+    bare = without_weights(model, None)
+    forget_stated_shapes(bare)
     for place in reversed(range(len(bare.graph.node))):
         node = bare.graph.node[place]
         if node.op_type == "Cast" and not any(attribute.i in WHOLE for attribute in node.attribute):

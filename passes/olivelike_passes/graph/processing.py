@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, TypeAlias
 
+from olivelike.onnxfile.names import Names, all_names
 from olivelike.onnxfile.read import opset
 from olivelike.onnxfile.walk import nodes as every_node
 from olivelike_passes.weights import add_weight
@@ -33,8 +34,7 @@ class Steps:
         self.value = value
         self._model = model
         self._prefix = prefix
-        self._taken = {name for node in every_node(model) for name in (*node.input, *node.output, node.name)}
-        self._taken |= {tensor.name for tensor in model.graph.initializer}
+        self._names = Names(all_names(model) | {node.name for node in every_node(model)})
         self.opset = opset(model)
 
     def add(self, kind: str, *inputs: str, domain: str = "", **attributes: Attribute) -> str:
@@ -69,13 +69,7 @@ class Steps:
 
     def fresh(self, what: str) -> str:
         """Returns a name that nothing has yet."""
-        name = base = f"{self._prefix}/{what}"
-        number = 0
-        while name in self._taken:
-            number += 1
-            name = f"{base}_{number}"
-        self._taken.add(name)
-        return name
+        return self._names.fresh(f"{self._prefix}/{what}")
 
 
 def stretch(steps: Steps, size: tuple[int, int], mode: str, *, antialias: bool) -> None:

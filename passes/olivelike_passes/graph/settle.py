@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator
-from itertools import count
+from collections.abc import Collection
 from typing import TYPE_CHECKING
 
+from olivelike.onnxfile.names import Names, all_names, values_of
 from olivelike.onnxfile.walk import graphs
 from olivelike.onnxfile.wiring import makers, reads, rename_values
-from olivelike_passes.graph.scopes import all_values, values_of
 from olivelike_passes.header import replace_all
 
 if TYPE_CHECKING:
@@ -23,11 +22,11 @@ def settle(model: ModelProto, original: ModelProto) -> None:
         original: what it made it from; the names of nodes and values that it has already stay.
     """
     nodes = {node.name for graph in graphs(original) for node in graph.node}
-    values = all_values(original)
-    taken = all_values(model) | values
+    values = all_names(original)
+    free = Names(all_names(model) | values)
     for graph in graphs(model):
         _order(graph)
-        _name_values(graph, values, taken)
+        _name_values(graph, values, free)
         _name_nodes(graph, nodes)
 
 
@@ -52,26 +51,16 @@ def _order(graph: GraphProto) -> None:
     replace_all(graph.initializer, sorted(graph.initializer, key=lambda tensor: rank.get(tensor.name, len(rank))))
 
 
-def _name_values(graph: GraphProto, known: Collection[str], taken: set[str]) -> None:
+def _name_values(graph: GraphProto, known: Collection[str], free: Names) -> None:
     """Names new weights in the order in which nodes read them, and new values after the node that makes them."""
     kinds = {tensor.name: "weight" for tensor in graph.initializer}
     kinds |= {name: node.op_type for node in graph.node for name in node.output if name}
     new = [name for name in values_of(graph) if name in kinds and name not in known]
-    rename_values(graph, dict(zip(new, _made([kinds[name] for name in new], taken), strict=True)))
+    rename_values(graph, {name: free.numbered(f"{kinds[name]}_made") for name in new})
 
 
 def _name_nodes(graph: GraphProto, known: Collection[str]) -> None:
     new = [node for node in graph.node if node.name not in known]
-    taken = {node.name for node in graph.node if node.name in known}
-    for node, name in zip(new, _made([node.op_type for node in new], taken), strict=True):
-        node.name = name
-
-
-def _made(kinds: Iterable[str], taken: set[str]) -> Iterator[str]:
-    """Yields a free name for each of these kinds, numbered by kind, and takes it."""
-    numbers: dict[str, int] = {}
-    for kind in kinds:
-        free = (number for number in count(numbers.get(kind, 1)) if f"{kind}_made_{number}" not in taken)
-        numbers[kind] = next(free)
-        taken.add(f"{kind}_made_{numbers[kind]}")
-        yield f"{kind}_made_{numbers[kind]}"
+    free = Names(node.name for node in graph.node if node.name in known)
+    for node in new:
+        node.name = free.numbered(f"{node.op_type}_made")

@@ -14,8 +14,9 @@ from olivelike.contracts.passes import Pass, PassConfig, PassContext
 from olivelike.contracts.target import Target
 from olivelike.onnxfile.defects import defects
 from olivelike.onnxfile.external import bytes_of, inside_bytes, is_external
+from olivelike.onnxfile.inference import forget_stated_shapes, typed
 from olivelike.onnxfile.read import read_structure
-from olivelike.onnxfile.walk import graphs, tensors
+from olivelike.onnxfile.walk import tensors
 from olivelike.onnxfile.wiring import put_in_order
 from olivelike.onnxfile.write import write_model
 from olivelike_passes.graph.cleanup import clean, drop_default_attributes, drop_unused_functions
@@ -23,7 +24,7 @@ from olivelike_passes.graph.known_shapes import use_known_shapes
 from olivelike_passes.graph.skeleton import HELD, lend, take_back
 from olivelike_passes.header import header_of, replace_all, restore_header, unite_imports
 from olivelike_passes.holds import has_half, has_sparse
-from olivelike_passes.runtime import SaveTo, open_session, quiet
+from olivelike_passes.runtime import SaveTo, open_session
 from olivelike_passes.weights import free_weights, lift_constants, replaceable_weights, weights_off_inputs
 
 if TYPE_CHECKING:
@@ -90,10 +91,10 @@ class Simplify(Pass[SimplifyConfig]):
             if bytes_of(model) > begin.allowed:
                 drop_default_attributes(model)  # other tools may look for those that are written out
             if bytes_of(model) <= begin.allowed:
-                return deliver(source, out, _typed(model, config), beside=beside, outside=begin.was_outside)
+                return deliver(source, out, _typed(model, beside, config), beside=beside, outside=begin.was_outside)
         if not config.infer_shapes:
             return keep(source, out)
-        return deliver(source, out, _typed(read_structure(source.model), config), beside=source.model)
+        return deliver(source, out, _typed(read_structure(source.model), source.model, config), beside=source.model)
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,14 +114,11 @@ class _Begin:
     allowed: float
 
 
-def _typed(model: ModelProto, config: SimplifyConfig) -> ModelProto:
+def _typed(model: ModelProto, beside: Path, config: SimplifyConfig) -> ModelProto:
     """Returns a model with the types and shapes of its inner values; what a shape says of values is followed, too."""
     if not config.infer_shapes:
         return model
-    from onnx.shape_inference import infer_shapes
-
-    with quiet():
-        return infer_shapes(model, data_prop=True)
+    return typed(model, beside)
 
 
 def _variants(
@@ -179,11 +177,7 @@ def _without_stated_shapes(model: ModelProto) -> list[ValueInfoProto]:
         The outputs as they were.
     """
     outputs = [type(entry).FromString(entry.SerializeToString()) for entry in model.graph.output]
-    for graph in graphs(model):
-        del graph.value_info[:]
-        for entry in graph.output:
-            if entry.type.HasField("tensor_type"):
-                entry.type.tensor_type.ClearField("shape")
+    forget_stated_shapes(model)
     return outputs
 
 

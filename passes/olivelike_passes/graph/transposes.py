@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
-from olivelike.onnxfile.walk import nodes as every_node
+from olivelike.onnxfile.names import Names, all_names
 from olivelike.onnxfile.wiring import rename_reads
 from olivelike_passes.graph.layouts import BINARY, UNARY, Readers, own
 from olivelike_passes.header import replace_all
@@ -36,14 +36,14 @@ class Edges:
     def __init__(self, model: ModelProto) -> None:
         """Takes over a model, its nodes in order."""
         self.model = model
-        self._taken = {name for node in every_node(model) for name in (*node.input, *node.output)}
+        self._names = Names(all_names(model))
         self._constants = _constants(model)
 
     def turn_input(self, name: str, rank: int) -> None:
         """Takes an input with its channels last, under its name."""
         import onnx
 
-        inner = self._fresh(name)
+        inner = self._names.fresh(name + FIRST)
         for node in self.model.graph.node:
             rename_reads(node, {name: inner})
         self._annotate(name, inner)
@@ -56,7 +56,7 @@ class Edges:
         """Gives an output with its channels last, under its name."""
         import onnx
 
-        inner = self._fresh(name)
+        inner = self._names.fresh(name + FIRST)
         for node in self.model.graph.node:
             rename_reads(node, {name: inner})
             for place, made in enumerate(node.output):
@@ -143,7 +143,7 @@ class Edges:
             values = numpy_helper.to_array(constant)
             aligned = values.reshape((1,) * (len(perm) - values.ndim) + values.shape)
             turned: NDArray[np.generic] = np.ascontiguousarray(aligned.transpose(np.argsort(perm)))
-            new = numpy_helper.from_array(turned, self._fresh(name, "_channels_last"))
+            new = numpy_helper.from_array(turned, self._names.fresh(f"{name}_channels_last"))
             add_weight(self.model, new)
             self._constants[new.name] = new
             node.input[place] = new.name
@@ -180,13 +180,6 @@ class Edges:
         # One by one: to fill the list anew would leave every node that is held here empty.
         nodes = self.model.graph.node
         del nodes[next(place for place, each in enumerate(nodes) if each is node)]
-
-    def _fresh(self, name: str, ending: str = FIRST) -> str:
-        fresh = f"{name}{ending}"
-        while fresh in self._taken:
-            fresh += "_"
-        self._taken.add(fresh)
-        return fresh
 
 
 def _constants(model: ModelProto) -> dict[str, TensorProto]:

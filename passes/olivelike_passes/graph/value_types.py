@@ -9,16 +9,15 @@ from typing import TYPE_CHECKING
 
 from olivelike.contracts.artifact import Artifact
 from olivelike.errors import RefusedError, fail
-from olivelike.onnxfile.tensors import inlined
+from olivelike.onnxfile.inference import inferred
+from olivelike.onnxfile.light import is_stand_in, without_weights
 from olivelike.onnxfile.write import write_model
-from olivelike_passes.runtime import open_session, quiet
+from olivelike_passes.runtime import open_session
 
 if TYPE_CHECKING:
-    from onnx import ModelProto, TensorProto, ValueInfoProto
+    from onnx import ModelProto, ValueInfoProto
 
 UNKNOWN = 1 << 40
-SMALL = 1024
-"""Elements up to which a weight is read: shapes to reshape to, axes, sizes."""
 
 
 class ValueTypes:
@@ -78,16 +77,16 @@ class ValueTypes:
         import onnx
 
         try:
-            with quiet():
-                inferred = onnx.shape_inference.infer_shapes(_light(self._model, self._source.model), data_prop=True)
+            found = inferred(self._model, self._source.model)
         except (onnx.shape_inference.InferenceError, RuntimeError, ValueError):
             return  # the runtime may know what ONNX's own inference does not
-        self._known = {**_declared(inferred), **self._known}
+        self._known = {**_declared(found), **self._known}
 
     def _ask_runtime(self) -> None:
         made = (name for node in self._model.graph.node for name in node.output)
         untyped = [name for name in made if name and name not in self._known]
-        probe = _light(self._model, self._source.model)
+        probe = without_weights(self._model, self._source.model)
+        probe.graph.name = probe.graph.name or "graph"
         _weights_to_inputs(probe)
         _only_outputs(probe, untyped)
         folder = self._scratch / "probe"
@@ -118,32 +117,11 @@ def _is_whole(entry: ValueInfoProto) -> bool:
     return kind is not None
 
 
-def _light(model: ModelProto, path: Path) -> ModelProto:
-    """Returns a copy whose large weights have a type and a shape and no values."""
-    import onnx
-
-    light = onnx.ModelProto(ir_version=model.ir_version, opset_import=model.opset_import, functions=model.functions)
-    graph = model.graph
-    for field in ("node", "input", "output", "value_info", "sparse_initializer"):
-        getattr(light.graph, field).extend(getattr(graph, field))
-    light.graph.name = graph.name or "graph"
-    light.graph.initializer.extend(_stub(tensor, path) for tensor in graph.initializer)
-    return light
-
-
-def _stub(tensor: TensorProto, path: Path) -> TensorProto:
-    import onnx
-
-    if math.prod(tensor.dims) <= SMALL:
-        return inlined(tensor, path)
-    return onnx.TensorProto(name=tensor.name, data_type=tensor.data_type, dims=tensor.dims)
-
-
 def _weights_to_inputs(model: ModelProto) -> None:
     import onnx
 
     graph = model.graph
-    large = [tensor for tensor in graph.initializer if math.prod(tensor.dims) > SMALL]
+    large = [tensor for tensor in graph.initializer if is_stand_in(tensor)]
     listed = {entry.name for entry in graph.input}
     graph.input.extend(
         onnx.helper.make_tensor_value_info(tensor.name, tensor.data_type, tensor.dims)
@@ -151,7 +129,7 @@ def _weights_to_inputs(model: ModelProto) -> None:
         if tensor.name not in listed
     )
     for place in reversed(range(len(graph.initializer))):
-        if math.prod(graph.initializer[place].dims) > SMALL:
+        if is_stand_in(graph.initializer[place]):
             del graph.initializer[place]
 
 

@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from olivelike.onnxfile.names import Names, all_names
 from olivelike.onnxfile.walk import nodes
 from olivelike_passes.header import replace_all
 from olivelike_passes.weights import replaceable_weights
@@ -37,7 +38,7 @@ class Wiring:
         for node in nodes(model):  # a branch or a loop takes values of the graph around it by name
             self._take_inputs(node)
         self._removed: set[int] = set()
-        self._numbers: dict[str, int] = {}
+        self._names = Names(all_names(model))
 
     def maker(self, value: str, *kinds: str) -> NodeProto | None:
         """Returns the node of one of these types that makes a value which nothing but one input takes."""
@@ -79,11 +80,7 @@ class Wiring:
         import numpy as np
         from onnx import numpy_helper
 
-        number = self._numbers.get(name, 0)
-        while self._is_taken(f"{name}_{number}"):
-            number += 1
-        self._numbers[name] = number + 1
-        tensor: TensorProto = numpy_helper.from_array(values.astype(np.float32), f"{name}_{number}")
+        tensor: TensorProto = numpy_helper.from_array(values.astype(np.float32), self._names.numbered(name, 0))
         self.model.graph.initializer.append(tensor)
         self._weights[tensor.name] = tensor
         return tensor.name
@@ -129,9 +126,6 @@ class Wiring:
         for name in node.output:
             if self._makers.get(name) is node:
                 del self._makers[name]
-
-    def _is_taken(self, name: str) -> bool:
-        return name in self._weights or name in self._makers or bool(self._users.get(name))
 
 
 def drop_unused_weights(model: ModelProto) -> None:

@@ -88,14 +88,14 @@ def rename_inputs(opened: Opened, parameters: InputNames) -> Found:
     for old, new in wanted.items():
         if old not in entries:
             raise opened.refuse(f"step rename_inputs: there is no input {old!r}", f"inputs: {', '.join(entries)}")
-        taken = new in opened.names - wanted.keys() or opened.main.is_hidden(new)
+        taken = (new in opened.names and new not in wanted) or opened.main.is_hidden(new)
         if taken or list(wanted.values()).count(new) > 1:
             raise opened.refuse(f"step rename_inputs: {old!r} cannot be called {new!r}: another value is")
     for node in graph.node:
         rename_reads(node, wanted)
     for old, new in wanted.items():
         entries[old].name = new
-        opened.take(new)
+        opened.names.take(new)
     for tensor in graph.initializer:
         tensor.name = wanted.get(tensor.name, tensor.name)
     for annotation in graph.quantization_annotation:

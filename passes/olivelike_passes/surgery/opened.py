@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from olivelike.errors import OlivelikeError, RefusedError, fail
 from olivelike.onnxfile.external import is_external
+from olivelike.onnxfile.names import Names, all_names, values_of
 from olivelike.onnxfile.read import opset
 from olivelike.onnxfile.tensors import inlined
 from olivelike.onnxfile.walk import graphs, nodes
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from numpy.typing import NDArray
-    from onnx import GraphProto, ModelProto, NodeProto, TensorProto
+    from onnx import ModelProto, NodeProto, TensorProto
 
 MICROSOFT = "com.microsoft"
 
@@ -31,14 +32,15 @@ class Opened:
     Attributes:
         model: its structure; weights may lie outside.
         path: the file that it was read from.
+        names: the names of all values, in every graph.
         scopes: a look at every graph, the main one first; `look` takes a new one.
     """
 
     def __init__(self, model: ModelProto, path: Path) -> None:
         self.model = model
         self.path = path
-        self._names = {name for graph in graphs(model) for name in _names_in(graph)}
-        self._node_names = {node.name for node in nodes(model)}
+        self.names = Names(all_names(model))
+        self._node_names = Names(node.name for node in nodes(model))
         self._unread: list[tuple[Scope, str]] = []
         self.look()
 
@@ -46,11 +48,6 @@ class Opened:
     def main(self) -> Scope:
         """The main graph."""
         return self.scopes[0]
-
-    @property
-    def names(self) -> frozenset[str]:
-        """The names of all values, in every graph."""
-        return frozenset(self._names)
 
     @property
     def opset(self) -> int:
@@ -74,13 +71,9 @@ class Opened:
             return mapped(tensor, self.path)
         return onnx.numpy_helper.to_array(inlined(tensor, self.path))
 
-    def take(self, name: str) -> None:
-        """Says that a value has a name from now on."""
-        self._names.add(name)
-
     def fresh(self, wanted: str) -> str:
         """Returns a name that no value has, close to the one wanted, and takes it."""
-        return _taken(wanted, self._names)
+        return self.names.fresh(wanted)
 
     def node(
         self,
@@ -97,7 +90,7 @@ class Opened:
         if domain and not opset(self.model, domain):
             self.model.opset_import.add(domain=domain, version=1)
         return onnx.helper.make_node(
-            kind, inputs, outputs, name=_taken(name, self._node_names), domain=domain, **attributes
+            kind, inputs, outputs, name=self._node_names.fresh(name), domain=domain, **attributes
         )
 
     def weight(self, scope: Scope, values: NDArray[Any], name: str) -> str:
@@ -184,7 +177,7 @@ class Opened:
 
     def _drop_stale_entries(self) -> None:
         for graph in graphs(self.model):
-            known = set(_values_of(graph))
+            known = set(values_of(graph))
             gone = {entry.name for entry in graph.value_info} - known
             _remove_entries(graph.value_info, gone)
             annotated = [entry for entry in graph.quantization_annotation if entry.tensor_name in known]
@@ -192,28 +185,6 @@ class Opened:
                 kept = [type(entry).FromString(entry.SerializeToString()) for entry in annotated]
                 del graph.quantization_annotation[:]
                 graph.quantization_annotation.extend(kept)
-
-
-def _taken(wanted: str, names: set[str]) -> str:
-    name, number = wanted, 0
-    while name in names or not name:
-        number += 1
-        name = f"{wanted}_{number}"
-    names.add(name)
-    return name
-
-
-def _values_of(graph: GraphProto) -> Iterator[str]:
-    yield from (entry.name for entry in graph.input)
-    yield from (tensor.name for tensor in graph.initializer)
-    yield from (sparse.values.name for sparse in graph.sparse_initializer)
-    yield from (name for node in graph.node for name in node.output if name)
-
-
-def _names_in(graph: GraphProto) -> Iterator[str]:
-    yield from _values_of(graph)
-    yield from (name for node in graph.node for name in node.input)
-    yield from (entry.name for entry in (*graph.output, *graph.value_info))
 
 
 def _remove_entries(field: Any, names: Iterable[str]) -> None:

@@ -10,6 +10,7 @@ from collections import defaultdict
 from collections.abc import Collection, Iterator
 from typing import TYPE_CHECKING
 
+from olivelike.onnxfile.names import values_of
 from olivelike.onnxfile.wiring import graphs_inside, reads, rename_reads
 
 if TYPE_CHECKING:
@@ -83,7 +84,7 @@ class Scope:
 
     def is_hidden(self, name: str) -> bool:
         """Whether a graph inside this one has a value of its own under a name, so that it could not read this graph's."""
-        return any(name in _own_names(inner) for node in self.nodes for inner in _graphs_below(node))
+        return any(name in values_of(inner) for node in self.nodes for inner in _graphs_below(node))
 
     def is_read(self, name: str) -> bool:
         """Whether a node reads a value, or an output is it."""
@@ -182,18 +183,13 @@ def attribute_of(node: NodeProto, name: str, default: object) -> object:
 
 
 def _takers_inside(graph: GraphProto, name: str) -> Iterator[NodeProto]:
-    if name in _own_names(graph):
+    if name in values_of(graph):
         return
     for node in graph.node:
         if name in node.input:
             yield node
         for inner in graphs_inside(node):
             yield from _takers_inside(inner, name)
-
-
-def _own_names(graph: GraphProto) -> set[str]:
-    made = {output for node in graph.node for output in node.output}
-    return made | {entry.name for entry in graph.input} | {tensor.name for tensor in graph.initializer}
 
 
 def _graphs_below(node: NodeProto) -> Iterator[GraphProto]:

@@ -5,16 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
-from olivelike.onnxfile.external import is_external
-from olivelike.onnxfile.sizes import byte_count
+from olivelike.onnxfile.inference import inferred
 from olivelike.onnxfile.wiring import graphs_inside
-from olivelike.onnxfile.write import SMALL
 from olivelike_passes.surgery.scope import Scope
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from onnx import GraphProto, ModelProto
+    from onnx import GraphProto
 
     from olivelike_passes.surgery.opened import Opened
 
@@ -36,31 +34,8 @@ class Shapes:
 
 def shapes_of(opened: Opened) -> Shapes:
     """Infers the shapes of all values; of weights only the small ones, which may be shapes themselves, are looked into."""
-    from onnx.shape_inference import infer_shapes
-
-    inferred = infer_shapes(_without_weights(opened.model), data_prop=True)
-    pairs = _pairs(opened.model.graph, inferred.graph)
+    pairs = _pairs(opened.model.graph, inferred(opened.model, opened.path).graph)
     return Shapes({id(ours): _shapes_in(theirs) for ours, theirs in pairs})
-
-
-def _without_weights(model: ModelProto) -> ModelProto:
-    """Returns a copy whose large weights are inputs of their type and shape: the tool copies what it is given, twice."""
-    import onnx
-
-    light = onnx.ModelProto(ir_version=model.ir_version, opset_import=model.opset_import, functions=model.functions)
-    graph = model.graph
-    light.graph.node.extend(graph.node)
-    light.graph.input.extend(graph.input)
-    light.graph.output.extend(graph.output)
-    light.graph.value_info.extend(graph.value_info)
-    given = {entry.name for entry in graph.input}
-    for tensor in graph.initializer:
-        if byte_count(tensor) <= SMALL and not is_external(tensor):
-            light.graph.initializer.append(tensor)
-        elif tensor.name not in given:
-            entry = onnx.helper.make_tensor_value_info(tensor.name, tensor.data_type, list(tensor.dims))
-            light.graph.input.append(entry)
-    return light
 
 
 def _pairs(ours: GraphProto, theirs: GraphProto) -> list[tuple[GraphProto, GraphProto]]:

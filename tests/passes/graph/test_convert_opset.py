@@ -12,7 +12,7 @@ from pydantic import ValidationError
 
 from olivelike.contracts.artifact import Artifact, Manifest
 from olivelike.errors import RefusedError
-from olivelike.onnxfile import write
+from olivelike.onnxfile import light, write
 from olivelike.onnxfile.check import validate_graph
 from olivelike.onnxfile.read import opset, read_model, read_structure
 from olivelike.onnxfile.walk import nodes
@@ -23,7 +23,7 @@ from olivelike.testing.feeds import feeds_for
 from olivelike.testing.graph_contract import GraphPassContract
 from olivelike.testing.pass_contract import Refusal, gap_between
 from olivelike.testing.run_pass import run_pass
-from olivelike_passes.graph import convert_opset, light
+from olivelike_passes.graph import convert_opset
 from olivelike_passes.graph.convert_opset import ConvertOpset, ConvertOpsetConfig
 from tests.passes.running import applied, artifact
 

@@ -8,24 +8,24 @@ from typing import TYPE_CHECKING
 from olivelike.onnxfile.external import is_external
 from olivelike.onnxfile.sizes import byte_count
 from olivelike.onnxfile.tensors import take_in
-from olivelike.onnxfile.walk import initializers, other_tensors
+from olivelike.onnxfile.walk import initializers, tensors
 
 if TYPE_CHECKING:
     from onnx import ModelProto, TensorProto
 
-SMALL = 4096
-"""Bytes up to which a tensor's values come along: shapes, axes, pads, whose values tools look at."""
+SMALL = 8192
+"""Bytes up to which a tensor's values come along, 1,024 int64: shapes, axes, pads, whose values tools look at."""
 STAND_IN = "stand-in"
 
 
-def without_weights(model: ModelProto, path: Path) -> ModelProto:
+def without_weights(model: ModelProto, path: Path | None) -> ModelProto:
     """Returns a copy in which large initializers of the main graph have no values: external tensors that lie nowhere.
 
     Other large tensors (`Constant` nodes, branches) are rare, and copied as they are; small external ones are read.
 
     Args:
         model: a structure; it stays as it is.
-        path: the file it was read from, beside which its external data lie.
+        path: the file it was read from, beside which its external data lie; without it none are read.
     """
     import onnx
 
@@ -37,8 +37,8 @@ def without_weights(model: ModelProto, path: Path) -> ModelProto:
             getattr(light, field.name).extend(value)
         else:
             setattr(light, field.name, value)
-    for tensor in (*initializers(light), *other_tensors(light)):
-        if is_external(tensor) and not is_stand_in(tensor) and byte_count(tensor) <= SMALL:
+    for tensor in tensors(light) if path else ():
+        if path and is_external(tensor) and not is_stand_in(tensor) and byte_count(tensor) <= SMALL:
             take_in(tensor, path)
     return light
 
