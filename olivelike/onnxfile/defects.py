@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection
 from typing import TYPE_CHECKING
 
 from olivelike.onnxfile.wiring import graphs_inside, makers, reads
 
 if TYPE_CHECKING:
-    from onnx import GraphProto, ModelProto
+    from onnx import GraphProto, ModelProto, NodeProto
 
 
 def defects(model: ModelProto) -> list[str]:
@@ -19,33 +20,35 @@ def defects(model: ModelProto) -> list[str]:
     found = _of_graph(model.graph, frozenset())
     if not model.graph.output:
         found.append("the model has no 'output'")
-    names = [node.name for node in model.graph.node if node.name]
-    return found + [f"several nodes are called {name!r}, which the runtime refuses" for name in _repeated(names)]
+    names = Counter(node.name for node in model.graph.node)
+    twice = [name for name, count in names.items() if name and count > 1]
+    return found + [f"several nodes are called {name!r}, which the runtime refuses" for name in twice]
 
 
 def _of_graph(graph: GraphProto, around: Collection[str]) -> list[str]:
-    given = [entry.name for entry in graph.input]
-    held = [tensor.name for tensor in graph.initializer] + [each.values.name for each in graph.sparse_initializer]
-    made = [name for node in graph.node for name in node.output if name]
-    found = [f"the value {name!r} is made twice" for name in _repeated([*dict.fromkeys(given + held), *made])]
-    known = {*around, *given, *held, *made}
+    own = {entry.name for entry in graph.input} | {tensor.name for tensor in graph.initializer}
+    own |= {each.values.name for each in graph.sparse_initializer}
+    twice: dict[str, None] = {}
+    later: list[tuple[NodeProto, list[str]]] = []
     for node in graph.node:
-        missing = [name for name in node.input if name and name not in known]
+        ahead = [name for name in node.input if name not in own and name]
+        if ahead or (node.attribute and graphs_inside(node)):
+            later.append((node, ahead))
+        for name in node.output:
+            if name and name in own:
+                twice[name] = None
+            elif name:
+                own.add(name)
+    known = {*around, *own} if around else own
+    found = [f"the value {name!r} is made twice" for name in twice]
+    for node, ahead in later:
+        missing = [name for name in ahead if name not in known]
         found += [f"{_told(node.name, node.op_type)} reads {name!r}, which nothing makes" for name in missing]
         for inner in graphs_inside(node):
             found += _of_graph(inner, known)
     found += [f"the output {entry.name!r} is made by nothing" for entry in graph.output if entry.name not in known]
-    return found or _cycle(graph)
-
-
-def _repeated(names: list[str]) -> list[str]:
-    seen: set[str] = set()
-    found: dict[str, None] = {}
-    for name in names:
-        if name in seen:
-            found[name] = None
-        seen.add(name)
-    return list(found)
+    # Where every node reads what stands before it, none waits for itself.
+    return found or (_cycle(graph) if later else [])
 
 
 def _cycle(graph: GraphProto) -> list[str]:

@@ -57,10 +57,8 @@ def tensors(model: ModelProto) -> Iterator[TensorProto]:
 def _graphs_inside(nodes: Iterable[NodeProto]) -> Iterator[GraphProto]:
     for node in nodes:
         for attribute in node.attribute:
-            if (
-                attribute.type and attribute.type not in HOLD_GRAPHS
-            ):  # for speed; files of IR version 1 may leave it out
-                continue
+            if attribute.type not in HOLD_GRAPHS and attribute.type:
+                continue  # for speed; files of IR version 1 may leave the type out
             inner = [attribute.g] if attribute.HasField("g") else []
             for graph in (*inner, *attribute.graphs):
                 yield graph

@@ -7,7 +7,7 @@ from copy import deepcopy
 from typing import TYPE_CHECKING
 
 from olivelike.onnxfile.names import Names, values_of
-from olivelike.onnxfile.walk import graphs
+from olivelike.onnxfile.walk import HOLD_GRAPHS, graphs
 
 if TYPE_CHECKING:
     from onnx import GraphProto, ModelProto, NodeProto
@@ -20,10 +20,11 @@ def makers(nodes: Sequence[NodeProto]) -> dict[str, int]:
 
 def reads(node: NodeProto) -> tuple[str, ...]:
     """Returns what a node reads: its inputs, then what the graphs inside it (`If`, `Loop`) take from around them."""
-    found = [name for name in node.input if name]
-    for graph in graphs_inside(node):
-        found += _captures(graph)
-    return tuple(dict.fromkeys(found))
+    found = dict.fromkeys(node.input)
+    found.pop("", None)
+    for graph in graphs_inside(node) if node.attribute else ():
+        found.update(dict.fromkeys(_captures(graph)))
+    return tuple(found)
 
 
 def leading_to(
@@ -53,8 +54,9 @@ def rename_reads(node: NodeProto, names: Mapping[str, str]) -> None:
     A value of an inner graph that would hide a new name from those who read it there gets another name.
     """
     for place, name in enumerate(node.input):
-        node.input[place] = names.get(name, name)
-    for graph in graphs_inside(node):
+        if name in names:
+            node.input[place] = names[name]
+    for graph in graphs_inside(node) if node.attribute else ():
         own = set(values_of(graph))
         outer = {old: new for old, new in names.items() if old not in own}
         _clear_the_way(graph, outer)
@@ -146,11 +148,12 @@ def _sorted(nodes: Sequence[NodeProto]) -> list[NodeProto]:
 
 def graphs_inside(node: NodeProto) -> list[GraphProto]:
     """Returns the graphs in a node's attributes: branches, a loop's body."""
-    return [
-        graph
-        for attribute in node.attribute
-        for graph in (*([attribute.g] if attribute.HasField("g") else []), *attribute.graphs)
-    ]
+    found: list[GraphProto] = []
+    for attribute in node.attribute:
+        if attribute.type in HOLD_GRAPHS or not attribute.type:  # for speed; IR version 1 may leave the type out
+            found += [attribute.g] if attribute.HasField("g") else []
+            found += attribute.graphs
+    return found
 
 
 def _captures(graph: GraphProto) -> list[str]:

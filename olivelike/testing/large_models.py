@@ -30,6 +30,18 @@ def exported_transformer(layers: int, *, width: int = 32, heads: int = 4) -> Mod
     return model_of(graph.nodes, inputs, [float_value("y", "batch", "length", width)], graph.weights, opset=14)
 
 
+def long_chain(nodes: int, *, width: int = 4, constants: int = 4) -> ModelProto:
+    """Returns a chain of additions and products in turn, each with one of a few constants: `x` float32 [batch, width] to `y`."""
+    graph = _Exporter(width, heads=1)
+    shared = [graph.weight(f"c{number}", 1) for number in range(constants)]
+    graph.hidden = "x"
+    for number in range(nodes):
+        kind, name = ("Mul", "Add")[number % 2], "y" if number == nodes - 1 else f"v{number}"
+        graph.hidden = graph.add(kind, ["hidden", shared[number % constants]], name)
+    begin, end = (float_value(name, "batch", width) for name in ("x", "y"))
+    return model_of(graph.nodes, [begin], [end], graph.weights)
+
+
 class _Exporter:
     """Collects nodes and weights the way an exporter emits them."""
 

@@ -6,7 +6,7 @@ import pytest
 
 from olivelike.onnxfile.defects import defects
 from olivelike.onnxfile.wiring import put_in_order
-from olivelike.testing import models, odd_models
+from olivelike.testing import large_models, models, odd_models
 from olivelike.testing.odd_models import RUNNABLE, Build
 
 
@@ -43,3 +43,11 @@ def test_nodes_in_a_wrong_order_are_put_in_a_right_one() -> None:
     assert [node.SerializeToString() for node in model.graph.node] == [
         node.SerializeToString() for node in models.mlp().graph.node
     ]
+
+
+def test_a_long_chain_has_none_and_a_node_that_closes_it_is_found() -> None:
+    model = large_models.long_chain(2000)
+    assert defects(model) == []
+    model.graph.node[0].input[0] = "y"
+    assert len(defects(model)) == 1
+    assert "the graph has a cycle" in defects(model)[0]

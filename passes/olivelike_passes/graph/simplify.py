@@ -21,7 +21,7 @@ from olivelike.onnxfile.wiring import put_in_order
 from olivelike.onnxfile.write import write_model
 from olivelike_passes.graph.cleanup import clean, drop_default_attributes, drop_unused_functions
 from olivelike_passes.graph.known_shapes import use_known_shapes
-from olivelike_passes.graph.skeleton import HELD, lend, take_back
+from olivelike_passes.graph.skeleton import HELD, lend, take_back, write_linked
 from olivelike_passes.header import header_of, replace_all, restore_header, unite_imports
 from olivelike_passes.holds import has_half, has_sparse
 from olivelike_passes.runtime import SaveTo, open_session
@@ -63,8 +63,10 @@ class Simplify(Pass[SimplifyConfig]):
         First, before any other pass: quantizers then find the weights of exporters that write them as `Constant` nodes.
 
     Limits:
-        The runtime's part is left out for models in half precision, for which the CPU would insert casts to float32, and for
-        those with sparse tensors, which it does not save as the specification has them.
+        The runtime's part is left out for models in half precision: whatever it is told to optimize, it saves them with casts to
+        float32 around what the CPU does not compute in half. It is left out for those with sparse tensors, too, which it does
+        not save as the specification has them. Identities, repeated nodes, sizes read off fixed shapes and dead ends go all
+        the same.
         Weights that are inputs as well stay inputs (`fix_weights` changes that). Shapes of inner values are not written by
         default (`infer_shapes` does it): the runtime and the quantizing passes infer them anew.
 
@@ -88,9 +90,10 @@ class Simplify(Pass[SimplifyConfig]):
         """Delivers the first of its variants that is no larger than the source; the source itself when none is."""
         begin = _begin(source, config, context.scratch)
         for model, beside in _variants(source, config, context.scratch, begin):
-            if bytes_of(model) > begin.allowed:
+            fits = bytes_of(model) <= begin.allowed
+            if not fits:
                 drop_default_attributes(model)  # other tools may look for those that are written out
-            if bytes_of(model) <= begin.allowed:
+            if fits or bytes_of(model) <= begin.allowed:
                 return deliver(source, out, _typed(model, beside, config), beside=beside, outside=begin.was_outside)
         if not config.infer_shapes:
             return keep(source, out)
@@ -132,7 +135,7 @@ def _variants(
     header = header_of(model)
     outputs = _without_stated_shapes(model)
     lent = lend(model)
-    start = write_model(model, _fresh(scratch, "start"), external_above=HELD, beside=outside)
+    start = write_linked(model, _fresh(scratch, "start"), outside)
 
     def finished(model: ModelProto, beside: Path) -> tuple[ModelProto, Path]:
         take_back(model, lent, outside, beside)

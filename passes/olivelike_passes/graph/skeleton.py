@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from shutil import copyfile
 from typing import TYPE_CHECKING, TypeAlias
 
 from olivelike.onnxfile.external import is_external, locate
 from olivelike.onnxfile.sizes import byte_count
-from olivelike.onnxfile.walk import nodes, tensors
+from olivelike.onnxfile.tensors import take_in
+from olivelike.onnxfile.walk import initializers, nodes, tensors
+from olivelike.onnxfile.write import SMALL, write_model
 from olivelike_passes.weights import replaceable_weights
 
 if TYPE_CHECKING:
@@ -65,14 +67,39 @@ def take_back(model: ModelProto, lent: Lent, source: Path, beside: Path) -> None
         if model.graph.input[place].name in lent:
             del model.graph.input[place]
     read = {name for node in nodes(model) for name in node.input} | {entry.name for entry in model.graph.output}
+    back = [tensor for name, tensor in lent.items() if name in read]
+    model.graph.initializer.extend(back)
+    _link_data(list(model.graph.initializer)[len(model.graph.initializer) - len(back) :], source, beside, "lent")
+
+
+def write_linked(model: ModelProto, folder: Path, source: Path) -> Path:
+    """Writes a model for a tool, and returns its path: large external data are linked beside it, not copied.
+
+    Args:
+        model: taken over.
+        folder: an empty folder.
+        source: the file beside which its external data lie.
+    """
+    if sum(map(byte_count, tensors(model))) <= HELD:
+        return write_model(model, folder, beside=source)
+    large = [tensor for tensor in initializers(model) if is_external(tensor) and byte_count(tensor) >= SMALL]
+    kept = set(map(id, large))
+    for tensor in tensors(model):
+        if is_external(tensor) and id(tensor) not in kept:
+            take_in(tensor, source)
+    path = folder / "model.onnx"
+    _link_data(large, source, path, "held")
+    path.write_bytes(model.SerializeToString(deterministic=True))
+    return path
+
+
+def _link_data(found: Sequence[TensorProto], source: Path, beside: Path, name: str) -> None:
+    """Lets external tensors lie beside another file than the one that they were read with, in links of this name."""
     links: dict[str, str] = {}
-    for name, tensor in lent.items():
-        if name in read:
-            own = model.graph.initializer.add()
-            own.CopyFrom(tensor)
-            for entry in own.external_data if is_external(own) else ():
-                if entry.key == "location":
-                    entry.value = links.setdefault(entry.value, f"lent{len(links)}.data")
+    for tensor in found:
+        for entry in tensor.external_data if is_external(tensor) else ():
+            if entry.key == "location":
+                entry.value = links.setdefault(entry.value, f"{name}{len(links)}.data")
     for location, link in links.items():
         if not (beside.parent / link).exists():
             _link(locate(location, source), beside.parent / link)

@@ -72,9 +72,10 @@ class Edges:
         """Takes out the transpose that makes a value, where those who read it are transposes or lead straight to one."""
         readers = Readers(self.model.graph)
         turn = readers.makers[value]
-        for node in readers.nodes[value]:
-            if _is_transpose(node):
-                self._unite(turn, [], node)
+        turned = [node for node in readers.nodes[value] if _is_transpose(node)]
+        for node in turned:
+            self._unite(turn, [], node)
+        self._skip(turned)
         readers = Readers(self.model.graph)
         path: list[NodeProto] = []
         at = readers.only(value)
@@ -83,6 +84,7 @@ class Edges:
             at = readers.only(at.output[0])
         if path and at is not None and _is_transpose(at):
             self._unite(turn, path, at)
+            self._skip([at])
         if not Readers(self.model.graph).nodes.get(value) and not readers.is_output(value):
             self._drop(turn)
 
@@ -93,31 +95,36 @@ class Edges:
             self._turn_constants(node, turn)
         if path:
             rename_reads(path[0], {turn.output[0]: before})
-        united = [_perm(turn)[axis] for axis in _perm(last)]
-        if not path:
+            self._forget({name for node in path for name in node.output})
+        else:
             last.input[0] = before
-        self._forget({name for node in path for name in node.output})
+        united = [_perm(turn)[axis] for axis in _perm(last)]
         if united != sorted(united):
             last.attribute[0].ints[:] = united
             return
         last.op_type = "Identity"
         del last.attribute[:]
-        self._skip(last)
 
-    def _skip(self, identity: NodeProto) -> None:
-        """Takes out an `Identity` unless it hands an input through to an output."""
+    def _skip(self, united: Sequence[NodeProto]) -> None:
+        """Takes out those nodes that are an `Identity` now, all at once, unless one hands an input through to an output."""
         graph = self.model.graph
-        source, result = identity.input[0], identity.output[0]
+        ends = {entry.name for entry in graph.output}
+        identities = [node for node in united if node.op_type == "Identity"]
+        inner = [node for node in identities if node.output[0] not in ends]
+        names = {node.output[0]: node.input[0] for node in inner}
+        for node in graph.node if names else ():
+            rename_reads(node, names)
+        self._drop(*inner)
+        if len(inner) == len(identities):
+            return
         readers = Readers(graph)
-        if not readers.is_output(result):
-            for node in graph.node:
-                rename_reads(node, {result: source})
-            self._drop(identity)
-        elif source in readers.makers and readers.only(source) is identity:
-            maker = readers.makers[source]
-            maker.output[:] = [result if name == source else name for name in maker.output]
-            self._annotate(source, result)
-            self._drop(identity)
+        for identity in identities:
+            source, result = identity.input[0], identity.output[0]
+            if result in ends and source in readers.makers and readers.only(source) is identity:
+                maker = readers.makers[source]
+                maker.output[:] = [result if name == source else name for name in maker.output]
+                self._annotate(source, result)
+                self._drop(identity)
 
     def _is_free(self, node: NodeProto, value: str, rank: int) -> bool:
         """Whether a node computes each element of a value alone, so that the order of axes is nothing to it."""
@@ -176,10 +183,11 @@ class Edges:
             if annotation.tensor_name == old:
                 annotation.tensor_name = new
 
-    def _drop(self, node: NodeProto) -> None:
+    def _drop(self, *gone: NodeProto) -> None:
         # One by one: to fill the list anew would leave every node that is held here empty.
-        nodes = self.model.graph.node
-        del nodes[next(place for place, each in enumerate(nodes) if each is node)]
+        nodes, dropped = self.model.graph.node, {id(node) for node in gone}
+        for place in reversed([place for place, each in enumerate(nodes) if id(each) in dropped] if gone else []):
+            del nodes[place]
 
 
 def _constants(model: ModelProto) -> dict[str, TensorProto]:

@@ -190,3 +190,12 @@ def test_branches_read_the_input_as_it_was(tmp_path: Path) -> None:
     x = np.random.default_rng(0).standard_normal((2, 3, 4, 5)).astype(np.float32)
     got = run_model(made.model, {"x": x.transpose(LAST), "flag": np.array(True)})["y"]
     np.testing.assert_array_equal(got, -np.maximum(x, 0))
+
+
+def test_many_transposes_on_one_input_go_at_once(tmp_path: Path) -> None:
+    turned = [node_of("Transpose", ["x"], [f"t{each}"], perm=[0, 2, 3, 1]) for each in range(300)]
+    relus = [node_of("Relu", [f"t{each}"], [f"r{each}"]) for each in range(300)]
+    total = node_of("Sum", [f"r{each}" for each in range(300)], ["y"])
+    ends = [float_value("x", 1, 3, 4, 5)], [float_value("y", 1, 4, 5, 3)]
+    result = applied(ChannelsLast, model_of([*turned, *relus, total], *ends), tmp_path, inputs=["x"])
+    assert ops(read_structure(result.model)) == ["Relu"] * 300 + ["Sum"]

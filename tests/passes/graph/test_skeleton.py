@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from olivelike.errors import RefusedError
-from olivelike.onnxfile.external import is_external
+from olivelike.onnxfile.external import external_files, is_external
 from olivelike.onnxfile.read import read_structure
 from olivelike.testing import models, odd_models
 from olivelike.testing.building import float_value, model_of, node_of, weight_of
@@ -17,7 +17,7 @@ from olivelike.testing.odd_models import RUNNABLE, Build
 from olivelike.testing.pass_contract import gap_between
 from olivelike_passes.graph import simplify, skeleton
 from olivelike_passes.graph.simplify import Simplify
-from olivelike_passes.graph.skeleton import lend, take_back
+from olivelike_passes.graph.skeleton import lend, take_back, write_linked
 from tests.passes.running import applied
 
 
@@ -82,3 +82,14 @@ def test_a_large_constant_is_not_computed_at_build_time(tmp_path: Path) -> None:
     result = applied(Simplify, odd_models.large_constant(), tmp_path)
     assert [node.op_type for node in read_structure(result.model).graph.node] == ["ConstantOfShape", "Slice", "Add"]
     assert result.model.stat().st_size <= (tmp_path / "source" / "model.onnx").stat().st_size
+
+
+@pytest.mark.usefixtures("nothing_held")
+def test_large_external_data_are_linked_for_a_tool_and_not_copied(tmp_path: Path) -> None:
+    path = models.save_external(models.mlp(hidden=64), tmp_path / "source")
+    (tmp_path / "made").mkdir()
+    made = write_linked(read_structure(path), tmp_path / "made", path)
+    (data,) = (path.parent / name for name in external_files(path))
+    assert (made.parent / "held0.data").samefile(data)
+    feeds = feeds_for(path)
+    assert (run_model(made, feeds)["logits"] == run_model(path, feeds)["logits"]).all()
