@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, get_args
 
 import numpy as np
 import onnx
@@ -19,7 +19,7 @@ from olivelike.testing.context import run_model
 from olivelike.testing.graph_contract import GraphPassContract
 from olivelike.testing.pass_contract import Refusal, gap_between
 from olivelike.testing.transformer_models import Exporter, decoder_layer, encoder_layer
-from olivelike_passes.graph.fuse import Fuse
+from olivelike_passes.graph.fuse import Fuse, Kind
 from tests.passes.running import applied
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 CLOSE = 1e-5
 """Outputs may differ by so much of their largest magnitude: float32 sums in another order."""
 BATCH, LENGTH, PAST = 3, 5, 4
-EVERY: list[Json] = ["layer_norm", "rms_norm", "gelu", "rotary", "attention", "skip_norm"]
+EVERY: list[Json] = [*get_args(Kind)]
 
 
 def in_branch() -> ModelProto:
@@ -55,8 +55,7 @@ def own_operator() -> ModelProto:
 
 class TestFuse(GraphPassContract):
     pass_type = Fuse
-    configs = ({"kinds": EVERY}, {})
-    odd_config: ClassVar = {}
+    configs = ({"kinds": EVERY},)
     accepted: ClassVar = {
         "torchscript encoder": lambda: encoder_layer("torchscript"),
         "dynamo encoder": lambda: encoder_layer("dynamo"),
@@ -67,6 +66,7 @@ class TestFuse(GraphPassContract):
         "decoder, opset 23": lambda: decoder_layer(opset=23),
         "written-out layer norms": models.bert_layer,
         "branch": in_branch,
+        "convolutions": models.conv_net,
     }
     refused: ClassVar = {
         "nothing": Refusal(models.mlp, "nothing in the model matches a pattern of layer_norm"),
@@ -482,6 +482,23 @@ def test_positions_added_to_every_sequence_are_fused_too(tmp_path: Path) -> None
 def test_addition_before_a_layer_normalization_stays_unless_its_fusion_is_asked_for(tmp_path: Path) -> None:
     result = applied(Fuse, encoder_layer("dynamo"), tmp_path)
     assert result.manifest.notes["fuse"] == {"fused": {"BiasGelu": 1, "MultiHeadAttention": 1}, "near": {}}
+
+
+def test_refusal_says_what_may_help_only_where_something_may(tmp_path: Path) -> None:
+    norm = models.bert_layer()
+    norm.opset_import[0].version = 16
+    cases: tuple[tuple[ModelProto, list[Json], str], ...] = (
+        (norm, ["layer_norm"], "hint: put what a reason names before it, or leave the pass out"),
+        (
+            models.conv_net(),
+            ["layer_norm", "gelu", "rotary", "attention", "rms_norm"],
+            "other kinds: embed_norm, skip_norm",
+        ),
+        (models.mlp(), EVERY, "hint: leave the pass out$"),
+    )
+    for number, (model, kinds, hint) in enumerate(cases):
+        with pytest.raises(Exception, match=hint):
+            applied(Fuse, model, tmp_path / str(number), kinds=kinds)
 
 
 def test_only_the_kinds_that_are_named_are_fused(tmp_path: Path) -> None:

@@ -205,6 +205,16 @@ def _filled(known: Shapes, node: NodeProto) -> Shape | None:
     return known.contents.get(node.input[0])
 
 
+def _embedded(known: Shapes, node: NodeProto) -> Shape | None:
+    ids, table = known.shapes.get(node.input[0]), known.shapes.get(node.input[2])
+    return None if ids is None or table is None else (*ids, table[-1])
+
+
+FUSED: Mapping[str, Callable[[Shapes, NodeProto], Shape | None]] = {
+    "EmbedLayerNormalization": _embedded,
+    "FusedConv": _conv,
+}
+"""The same for operators of the runtime's."""
 SHAPES: Mapping[str, Callable[[Shapes, NodeProto], Shape | None]] = {
     **dict.fromkeys(("ReduceMean", "ReduceSum", "ReduceMax", "ReduceMin", "ReduceSumSquare", "ReduceL2"), _reduce),
     "Attention": _attention,

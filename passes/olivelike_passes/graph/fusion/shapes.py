@@ -14,7 +14,7 @@ from olivelike_passes.graph.fusion.build import MICROSOFT
 from olivelike_passes.graph.fusion.content_rules import CONTENTS, LONGEST
 from olivelike_passes.graph.fusion.dims import Dim, Shape, broadcast
 from olivelike_passes.graph.fusion.nodes import is_standard, whole, wholes
-from olivelike_passes.graph.fusion.shape_rules import SHAPES
+from olivelike_passes.graph.fusion.shape_rules import FUSED, SHAPES
 
 if TYPE_CHECKING:
     from onnx import NodeProto, ValueInfoProto
@@ -70,11 +70,9 @@ class Shapes:
         kind = node.op_type
         if kind in ALIKE and node.domain in ("", "ai.onnx", MICROSOFT):
             return known.get(node.input[0])
-        if not is_standard(node):
-            return None
-        if kind in PAIRS:
+        if kind in PAIRS and is_standard(node):
             return self._paired(node)
-        rule = SHAPES.get(kind)
+        rule = SHAPES.get(kind) if is_standard(node) else FUSED.get(kind) if node.domain == MICROSOFT else None
         return None if rule is None else rule(self, node)
 
     def _paired(self, node: NodeProto) -> Shape | None:

@@ -48,19 +48,22 @@ class _Operator:
 def fuse_skip_norms(net: Net) -> None:
     """Puts the runtime's operators in for additions that a normalization follows."""
     for node in net.nodes("LayerNormalization", "RMSNormalization"):
-        shape = net.shape(node.input[0])
-        last = shape is not None and whole(node, "axis", -1) in (-1, len(shape) - 1)
-        others = [name for name in node.output[1:] if name and not net.is_unused(name)]
-        if last and not others and net.has(node) and _has_vectors(net, node):
+        if net.has(node) and is_over_vectors(net, node):
             kind = (
                 "SkipLayerNormalization" if node.op_type == "LayerNormalization" else "SkipSimplifiedLayerNormalization"
             )
             as_skip_norm(net, kind, _Operator(node), node)
 
 
-def _has_vectors(net: Net, node: NodeProto) -> bool:
-    """Whether scale and bias are vectors of the last axis's length; ONNX broadcasts others, the fused operator fails."""
-    length = net.last(node.input[0])
+def is_over_vectors(net: Net, node: NodeProto) -> bool:
+    """Whether a normalization is of the last axis, its first output all that is taken, scale and bias vectors of its length.
+
+    ONNX broadcasts other scales and biases, on which fused operators fail.
+    """
+    shape, length = net.shape(node.input[0]), net.last(node.input[0])
+    last = shape is not None and whole(node, "axis", -1) in (-1, len(shape) - 1)
+    if not last or any(name and not net.is_unused(name) for name in node.output[1:]):
+        return False
     vectors = all(net.shape(name) == (length,) for name in node.input[1:] if name)
     return vectors and net.vector(node.input[1]) is not None
 
