@@ -22,12 +22,26 @@ def settle(model: ModelProto, original: ModelProto) -> None:
         original: what it made it from; the names of nodes and values that it has already stay.
     """
     nodes = {node.name for graph in graphs(original) for node in graph.node}
-    values = all_names(original)
-    free = Names(all_names(model) | values)
     for graph in graphs(model):
         _order(graph)
-        _name_values(graph, values, free)
+    name_new_values(model, all_names(original))
+    for graph in graphs(model):
         _name_nodes(graph, nodes)
+
+
+def name_new_values(model: ModelProto, known: Collection[str]) -> None:
+    """Names the values that a tool has made anew: weights by number, others after the node that makes them.
+
+    The runtime cannot load some models that hold values with the names it gives itself (`gemm_input_shape`, of its fusion of
+    `MatMul` and `Add`; ONNX Runtime 1.32.0).
+
+    Args:
+        model: what a tool made.
+        known: the names in what it made it from; they stay.
+    """
+    free = Names(all_names(model) | set(known))
+    for graph in graphs(model):
+        _name_values(graph, known, free)
 
 
 def _order(graph: GraphProto) -> None:

@@ -15,12 +15,15 @@ from olivelike.contracts.target import Target
 from olivelike.onnxfile.defects import defects
 from olivelike.onnxfile.external import bytes_of, inside_bytes, is_external
 from olivelike.onnxfile.inference import forget_stated_shapes, typed
+from olivelike.onnxfile.names import all_names
 from olivelike.onnxfile.read import read_structure
 from olivelike.onnxfile.walk import tensors
 from olivelike.onnxfile.wiring import put_in_order
 from olivelike.onnxfile.write import write_model
 from olivelike_passes.graph.cleanup import clean, drop_default_attributes, drop_unused_functions
 from olivelike_passes.graph.known_shapes import use_known_shapes
+from olivelike_passes.graph.matmul_add import undo_gemm
+from olivelike_passes.graph.settle import name_new_values
 from olivelike_passes.graph.skeleton import HELD, lend, take_back, write_linked
 from olivelike_passes.header import header_of, replace_all, restore_header, unite_imports
 from olivelike_passes.holds import has_half, has_sparse
@@ -134,11 +137,14 @@ def _variants(
     model, outside = begin.model, begin.outside
     header = header_of(model)
     outputs = _without_stated_shapes(model)
+    known = all_names(model)
     lent = lend(model)
     start = write_linked(model, _fresh(scratch, "start"), outside)
 
     def finished(model: ModelProto, beside: Path) -> tuple[ModelProto, Path]:
         take_back(model, lent, outside, beside)
+        undo_gemm(model.graph, known)
+        name_new_values(model, known)
         lift_constants(model)
         use_known_shapes(model)
         lift_constants(model)
