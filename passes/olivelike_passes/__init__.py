@@ -10,6 +10,7 @@ PLUGIN = Plugin(
         "calibrate": "olivelike_passes.quantization.calibrate:Calibrate",
         "change_io_types": "olivelike_passes.graph.change_io_types:ChangeIoTypes",
         "channels_last": "olivelike_passes.graph.channels_last:ChannelsLast",
+        "cluster": "olivelike_passes.compression.cluster:Cluster",
         "compose": "olivelike_passes.graph.compose:Compose",
         "convert_ir_version": "olivelike_passes.graph.convert_ir_version:ConvertIrVersion",
         "convert_opset": "olivelike_passes.graph.convert_opset:ConvertOpset",
