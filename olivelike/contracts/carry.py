@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from olivelike.contracts.artifact import MODEL, PARTS_KIND, Artifact, Manifest
 from olivelike.onnxfile.external import external_files, is_external
+from olivelike.onnxfile.made import Made
 from olivelike.onnxfile.walk import initializers
 from olivelike.onnxfile.write import EXTERNAL_ABOVE, OUTSIDE_ABOVE, write_model
 
@@ -22,7 +23,13 @@ PART_EXTERNAL_ABOVE = 100_000_000
 
 
 def deliver(
-    source: Artifact, out: Path, model: ModelProto, *, beside: Path = Path(), outside: bool | None = None
+    source: Artifact,
+    out: Path,
+    model: ModelProto,
+    *,
+    beside: Path = Path(),
+    outside: bool | None = None,
+    made: Made | None = None,
 ) -> Manifest:
     """Writes a new model beside the source's companions and custom-operator libraries.
 
@@ -33,10 +40,12 @@ def deliver(
         beside: the file beside which its external data lie, if it still has any.
         outside: whether weights go to a file of their own from 16 MiB on, instead of from 1.5 GB on; if not said, they do
             where some of the model's lie outside.
+        made: the values of initializers that have none yet.
     """
     if outside is None:
         outside = any(is_external(tensor) for tensor in initializers(model))
-    write_model(model, out, MODEL_FILE, external_above=OUTSIDE_ABOVE if outside else EXTERNAL_ABOVE, beside=beside)
+    above = OUTSIDE_ABOVE if outside else EXTERNAL_ABOVE
+    write_model(model, out, MODEL_FILE, external_above=above, beside=beside, made=made)
     return _with_companions(source, out)
 
 

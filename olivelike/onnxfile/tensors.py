@@ -1,17 +1,21 @@
-"""One tensor at a time: its bytes in pieces, its values as an array; nothing else of the external data is read."""
+"""One tensor at a time: its bytes in pieces, its values as an array or mapped; nothing else of the external data is read."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from olivelike.digest import CHUNK
 from olivelike.errors import InputError, fail
 from olivelike.onnxfile.external import Extent, extent_of, is_external, locate
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
     from onnx import TensorProto
+
+    Values: TypeAlias = NDArray[np.generic]
 
 
 def raw_pieces(tensor: TensorProto, model: Path) -> Iterator[bytes]:
@@ -46,6 +50,34 @@ def inlined(tensor: TensorProto, model: Path) -> TensorProto:
     return copy
 
 
+def mapped(tensor: TensorProto, model: Path) -> Values:
+    """Returns a tensor's values, read-only, without a copy where they lie outside: the file is mapped into memory.
+
+    Args:
+        tensor: an initializer or attribute of whole bytes (no strings, no 4-bit types).
+        model: the model's file; external data are looked up beside it.
+
+    Returns:
+        An array of the tensor's shape; `bfloat16` and the 8-bit floats have the types of ml_dtypes.
+
+    Raises:
+        InputError: OL203.
+    """
+    import numpy as np
+    import onnx
+
+    if not is_external(tensor):
+        return onnx.numpy_helper.to_array(tensor)
+    extent = extent_of(tensor, model)
+    kind = onnx.helper.tensor_dtype_to_np_dtype(tensor.data_type)
+    if not extent.length:
+        return np.empty(tuple(tensor.dims), kind)
+    file = locate(extent.location, model)
+    if file.stat().st_size < extent.offset + extent.length:
+        raise _too_short(extent, extent.offset + extent.length - file.stat().st_size, model)
+    return np.memmap(file, kind, "r", extent.offset, tuple(tensor.dims))
+
+
 def take_in(tensor: TensorProto, model: Path) -> None:
     """Reads an external tensor's values into it, in place."""
     tensor.raw_data = b"".join(raw_pieces(tensor, model))
@@ -60,7 +92,11 @@ def _external_pieces(extent: Extent, model: Path) -> Iterator[bytes]:
         while left:
             piece = file.read(min(left, CHUNK))
             if not piece:
-                claim = f"the external data {extent.location!r} end {left} bytes too early"
-                raise fail(InputError, "OL203", claim, place=str(model), hint="the file is truncated: fetch it again")
+                raise _too_short(extent, left, model)
             left -= len(piece)
             yield piece
+
+
+def _too_short(extent: Extent, missing: int, model: Path) -> Exception:
+    claim = f"the external data {extent.location!r} end {missing} bytes too early"
+    return fail(InputError, "OL203", claim, place=str(model), hint="the file is truncated: fetch it again")

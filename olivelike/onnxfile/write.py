@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from olivelike.onnxfile.external import is_external
+from olivelike.onnxfile.made import Made
 from olivelike.onnxfile.sizes import byte_count
 from olivelike.onnxfile.tensors import raw_pieces, take_in
 from olivelike.onnxfile.walk import initializers, other_tensors, tensors
@@ -33,6 +34,7 @@ def write_model(
     *,
     external_above: int = EXTERNAL_ABOVE,
     beside: Path = Path(),
+    made: Made | None = None,
 ) -> Path:
     """Writes a model and returns its path. Nothing in the model is stripped.
 
@@ -44,36 +46,47 @@ def write_model(
         name: the file's name; external data go to `<name>.data`.
         external_above: the bytes of tensors from which on they are written as external data.
         beside: the file the model was read from, beside which its external data lie.
+        made: the values of initializers that have none yet.
 
     Raises:
         InputError: OL203, external data of the source cannot be read.
     """
     path = folder / name
+    made = made or Made()
     if sum(map(byte_count, tensors(model))) > external_above:
-        _take_in(other_tensors(model), beside)
-        _move_out(model, folder / f"{name}.data", beside)
+        _take_in(other_tensors(model), beside, made)
+        _move_out(model, folder / f"{name}.data", beside, made)
     else:
-        _take_in(tensors(model), beside)
+        _take_in(tensors(model), beside, made)
     path.write_bytes(model.SerializeToString(deterministic=True))
     return path
 
 
-def _take_in(found: Iterable[TensorProto], beside: Path) -> None:
+def _take_in(found: Iterable[TensorProto], beside: Path, made: Made) -> None:
     for tensor in found:
-        if is_external(tensor):
+        if tensor.name in made:
+            tensor.raw_data = bytes(made.take(tensor))
+        elif is_external(tensor):
             take_in(tensor, beside)
 
 
-def _move_out(model: ModelProto, data: Path, beside: Path) -> None:
+def _move_out(model: ModelProto, data: Path, beside: Path, made: Made) -> None:
     with data.open("wb") as file:
         for tensor in initializers(model):
             if _may_move(tensor):
                 offset = _pad(file)
-                for piece in raw_pieces(tensor, beside):
+                for piece in _pieces(tensor, beside, made):
                     file.write(piece)
                 _refer(tensor, data.name, offset)
             else:
-                _take_in([tensor], beside)
+                _take_in([tensor], beside, made)
+
+
+def _pieces(tensor: TensorProto, beside: Path, made: Made) -> Iterator[bytes | memoryview]:
+    if tensor.name in made:
+        yield made.take(tensor)
+    else:
+        yield from raw_pieces(tensor, beside)
 
 
 def _may_move(tensor: TensorProto) -> bool:

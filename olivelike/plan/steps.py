@@ -125,7 +125,7 @@ class _Builder:
                 continue
             domain = free.get(name)
             for value in domain.values if isinstance(domain, Choice) else (fixed.get(name),):
-                if isinstance(value, str):
+                if isinstance(value, str) and value:  # empty where the pass may do without data
                     self._check_reference(value, (*path, name))
 
     def _check_reference(self, value: str, path: KeyPath) -> None:

@@ -6,10 +6,12 @@ from olivelike.contracts.plugin import Plugin
 
 PLUGIN = Plugin(
     passes={
+        "activation_statistics": "olivelike_passes.quantization.activation_statistics:ActivationStatistics",
         "add_metadata": "olivelike_passes.graph.add_metadata:AddMetadata",
         "calibrate": "olivelike_passes.quantization.calibrate:Calibrate",
         "change_io_types": "olivelike_passes.graph.change_io_types:ChangeIoTypes",
         "channels_last": "olivelike_passes.graph.channels_last:ChannelsLast",
+        "cluster": "olivelike_passes.compression.cluster:Cluster",
         "compose": "olivelike_passes.graph.compose:Compose",
         "convert_ir_version": "olivelike_passes.graph.convert_ir_version:ConvertIrVersion",
         "convert_opset": "olivelike_passes.graph.convert_opset:ConvertOpset",
@@ -23,7 +25,9 @@ PLUGIN = Plugin(
         "fuse_transformers": "olivelike_passes.graph.fuse_transformers:FuseTransformers",
         "inline_functions": "olivelike_passes.graph.inline_functions:InlineFunctions",
         "insert_pre_post_processing": "olivelike_passes.graph.insert_pre_post_processing:InsertPrePostProcessing",
+        "low_rank": "olivelike_passes.compression.low_rank:LowRank",
         "optimize_offline": "olivelike_passes.graph.optimize_offline:OptimizeOffline",
+        "prune": "olivelike_passes.compression.prune:Prune",
         "rename_io": "olivelike_passes.graph.rename_io:RenameIo",
         "simplify": "olivelike_passes.graph.simplify:Simplify",
         "split": "olivelike_passes.graph.split:Split",

@@ -39,7 +39,7 @@ class Unsaved:
 
 
 def open_session(
-    model: Path,
+    model: Path | bytes,
     source: Artifact,
     level: Level = "DISABLE_ALL",
     save: SaveTo | Unsaved = Unsaved(),
@@ -49,7 +49,7 @@ def open_session(
     """Opens a model, on the CPU unless other providers are named.
 
     Args:
-        model: the model's file.
+        model: the model's file, or what stands in one; an entry then says where its external data lie.
         source: the artifact whose custom-operator libraries it needs.
         level: how far the runtime optimizes the graph.
         save: whether and where to write the optimized graph, and optimizers to leave out.

@@ -14,7 +14,10 @@ from olivelike.contracts.passes import Pass, PassConfig, PassContext
 from olivelike.contracts.target import Target
 from olivelike.digest import Json
 from olivelike.onnxfile.defects import defects
+from olivelike.onnxfile.external import is_external
+from olivelike.onnxfile.made import Made
 from olivelike.onnxfile.read import read_structure
+from olivelike.onnxfile.walk import initializers
 from olivelike.onnxfile.wiring import put_in_order
 
 if TYPE_CHECKING:
@@ -30,10 +33,12 @@ class Rewritten:
     Attributes:
         model: the new model. Tensors that it has from the source may still lie in the source's external data.
         notes: what the report and later passes should know, under the pass's name; nothing adds nothing.
+        made: the values of initializers that have none yet: they are made one after another as the model is written.
     """
 
     model: ModelProto
     notes: Mapping[str, Json] | None = None
+    made: Made | None = None
 
 
 class GraphPass(Pass[ConfigT]):
@@ -59,9 +64,12 @@ class GraphPass(Pass[ConfigT]):
         """Reads the structure, rewrites it, and writes it with its weights and all that belongs to it."""
         model = read_structure(source.model)
         put_in_order(model)
-        made = self.rewrite(model, source, config, context)
-        manifest = deliver(source, out, made.model, beside=source.model)
-        return manifest if made.notes is None else manifest.noted(**{self.name: dict(made.notes)})
+        outside = any(is_external(tensor) for tensor in initializers(model))
+        new = self.rewrite(model, source, config, context)
+        manifest = deliver(
+            source, out, new.model, beside=source.model, outside=outside if new.made else None, made=new.made
+        )
+        return manifest if new.notes is None else manifest.noted(**{self.name: dict(new.notes)})
 
     @abstractmethod
     def rewrite(self, model: ModelProto, source: Artifact, config: ConfigT, context: PassContext) -> Rewritten:

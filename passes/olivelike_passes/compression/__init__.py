@@ -1,0 +1,1 @@
+"""Passes that make a model smaller by what its weights have in common: shared values, zeros, few directions."""

@@ -1,0 +1,35 @@
+"""Work through a weight in slices that fit the processor's cache, on all cores; the same result on any number of them."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+
+ELEMENTS = 1 << 18
+"""Of a slice; its float32 copies stay in a core's own cache."""
+
+
+def in_slices(rows: int, elements_per_row: int, work: Callable[[slice], None], *, multiple: int = 1) -> None:
+    """Calls a function for slices of rows until all rows were worked on; several at a time.
+
+    Args:
+        rows: how many there are.
+        elements_per_row: elements of one, from which follows how many make a slice.
+        work: writes what it makes of a slice to its own place; what it does for one row does not depend on the others.
+        multiple: all slices but the last have a multiple of so many rows.
+    """
+    step = max(ELEMENTS // max(elements_per_row, 1) // multiple, 1) * multiple
+    parts = [slice(start, min(start + step, rows)) for start in range(0, rows, step)]
+    if len(parts) == 1:
+        work(parts[0])
+        return
+    with ThreadPoolExecutor(cores()) as pool:
+        for _ in pool.map(work, parts):  # raises what a slice raised
+            pass
+
+
+def cores() -> int:
+    """Returns how many cores this process may use."""
+    affinity = getattr(os, "sched_getaffinity", None)
+    return len(affinity(0)) if affinity else os.cpu_count() or 1

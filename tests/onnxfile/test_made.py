@@ -1,0 +1,66 @@
+"""Tests of tensors whose values are made as they are written."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+
+from olivelike.onnxfile.made import Made
+from olivelike.onnxfile.read import read_model
+from olivelike.onnxfile.tensors import mapped
+from olivelike.onnxfile.write import write_model
+from olivelike.testing import models
+
+
+def announced(name: str, kind: int, *dims: int) -> onnx.TensorProto:
+    return onnx.TensorProto(name=name, data_type=kind, dims=dims)
+
+
+def model_with(*tensors: onnx.TensorProto) -> onnx.ModelProto:
+    model = models.mlp()
+    model.graph.initializer.extend(tensors)
+    return model
+
+
+@pytest.mark.parametrize("external_above", [0, 10**9])
+def test_values_are_made_as_the_model_is_written_inside_or_outside(tmp_path: Path, external_above: int) -> None:
+    codes, scales = np.arange(2000, dtype=np.int8).reshape(2, 1000), np.ones(2, np.float32)
+    pair = announced("codes", onnx.TensorProto.INT8, 2, 1000), announced("scales", onnx.TensorProto.FLOAT, 2)
+    made = Made()
+    calls = []
+    made.announce(pair, lambda: calls.append(1) or (codes, scales))  # type: ignore[func-returns-value]
+    path = write_model(model_with(*pair), tmp_path, external_above=external_above, made=made)
+    written = {tensor.name: onnx.numpy_helper.to_array(tensor) for tensor in read_model(path).graph.initializer}
+    assert (written["codes"] == codes).all()
+    assert (written["scales"] == scales).all()
+    assert calls == [1]
+
+
+def test_four_bit_values_come_packed(tmp_path: Path) -> None:
+    tensor = announced("four", onnx.TensorProto.UINT4, 4, 600)
+    made = Made()
+    made.announce([tensor], lambda: [np.full(1200, 0x21, np.uint8)])
+    path = write_model(model_with(tensor), tmp_path, external_above=0, made=made)
+    read = next(t for t in read_model(path).graph.initializer if t.name == "four")
+    assert onnx.numpy_helper.to_array(read).astype(np.uint8)[0, :4].tolist() == [1, 2, 1, 2]
+
+
+def test_values_that_do_not_fill_the_tensor_are_an_error(tmp_path: Path) -> None:
+    tensor = announced("short", onnx.TensorProto.INT8, 10)
+    made = Made()
+    made.announce([tensor], lambda: [np.zeros(9, np.int8)])
+    with pytest.raises(ValueError, match="'short' takes 10 bytes as it was announced, and 9 were made"):
+        write_model(model_with(tensor), tmp_path, made=made)
+
+
+def test_mapped_values_are_those_of_the_file(tmp_path: Path) -> None:
+    model = models.mlp(hidden=512)
+    inside = {tensor.name: onnx.numpy_helper.to_array(tensor) for tensor in model.graph.initializer}
+    path = write_model(model, tmp_path, external_above=0)
+    for tensor in onnx.load(path, load_external_data=False).graph.initializer:
+        values = mapped(tensor, path)
+        assert (values == inside[tensor.name]).all()
+        assert isinstance(values, np.memmap) == (tensor.data_location == tensor.EXTERNAL)
