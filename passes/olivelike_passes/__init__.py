@@ -30,5 +30,6 @@ PLUGIN = Plugin(
         "static_quant": "olivelike_passes.quantization.static_quant:StaticQuant",
         "strip": "olivelike_passes.graph.strip:Strip",
         "surgery": "olivelike_passes.surgery.surgery:Surgery",
+        "weight_only": "olivelike_passes.quantization.weight_only:WeightOnly",
     },
 )
