@@ -6,6 +6,7 @@ from olivelike.contracts.plugin import Plugin
 
 PLUGIN = Plugin(
     passes={
+        "activation_statistics": "olivelike_passes.quantization.activation_statistics:ActivationStatistics",
         "add_metadata": "olivelike_passes.graph.add_metadata:AddMetadata",
         "calibrate": "olivelike_passes.quantization.calibrate:Calibrate",
         "change_io_types": "olivelike_passes.graph.change_io_types:ChangeIoTypes",
