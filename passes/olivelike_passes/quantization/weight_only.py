@@ -3,21 +3,28 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from olivelike.contracts.artifact import Artifact, Manifest
-from olivelike.contracts.passes import PassContext
+from olivelike.contracts.passes import Auxiliary, PassContext
 from olivelike.contracts.target import Target
 from olivelike.digest import Json
 from olivelike_passes.graph.graph_pass import GraphPass, Rewritten
 from olivelike_passes.holds import quantized_operators
-from olivelike_passes.quantization.blocks.choice import Choice, Choices, choices, unmatched_patterns
+from olivelike_passes.quantization.activation_statistics import (
+    ActivationStatistics,
+    StatisticsConfig,
+    read_statistics,
+)
+from olivelike_passes.quantization.blocks.choice import Choice, Choices, choices, reads, tables, unmatched_patterns
 from olivelike_passes.quantization.blocks.forms import Forms
+from olivelike_passes.quantization.blocks.learned import Learned
 from olivelike_passes.quantization.blocks.making import made
 from olivelike_passes.quantization.blocks.opened import OpenModel
+from olivelike_passes.quantization.blocks.scaling import scale_inputs
 from olivelike_passes.quantization.quantizable import opset_reason
 from olivelike_passes.quantization.weight_only_config import WeightOnlyConfig
 from olivelike_passes.weights import WEIGHTS_ARE_INPUTS, free_weights, lift_constants, replaceable_weights
@@ -68,6 +75,13 @@ class WeightOnly(GraphPass[WeightOnlyConfig]):
     config = WeightOnlyConfig
     tools = ("numpy", "onnx")
 
+    def needs(self, config: WeightOnlyConfig) -> Mapping[str, Auxiliary]:
+        """Asks for statistics of what flows into matrices if data are named; formats are no part of them."""
+        if not config.data:
+            return {}
+        settings = StatisticsConfig(data=config.data, samples=config.samples, gram=config.needs_gram)
+        return {"statistics": Auxiliary(ActivationStatistics.name, settings.model_dump(mode="json"))}
+
     def unsuitable(self, model: ModelProto, config: WeightOnlyConfig, target: Target) -> Sequence[str]:
         """Refuses quantized models unless told otherwise, names that match nothing, and models without fit matrices."""
         quantized = quantized_operators(model)
@@ -101,15 +115,21 @@ class WeightOnly(GraphPass[WeightOnlyConfig]):
         lift_constants(model)
         opened = OpenModel(model)
         found = choices(model, config)
-        forms = Forms(opened, found.chosen, lambda choice, layout: made(choice, layout, source.model))
         notes = _notes(found)
+        statistics = read_statistics(context.needed["statistics"]) if config.data else None
+        learned = Learned(source.model, statistics, config.damping, act_order=config.act_order)
+        shared = tables(found.chosen) if config.format == "matmul_nbits" else {}
+        alone = [choice for choice in found.chosen if not reads(choice, shared)]
+        read = scale_inputs(opened, alone, learned, source.model)
+        forms = Forms(opened, shared, lambda choice, layout: made(choice, layout, learned))
         for choice in found.chosen:
-            _replace(forms, choice, config)
+            node = choice.matrix.node
+            _replace(forms, choice, config, read.get(id(node), node.input[0]))
         return Rewritten(opened.close(), notes, opened.made)
 
 
-def _replace(forms: Forms, choice: Choice, config: WeightOnlyConfig) -> None:
-    table, activations = choice.matrix.kind == "Gather", choice.matrix.node.input[0]
+def _replace(forms: Forms, choice: Choice, config: WeightOnlyConfig, activations: str) -> None:
+    table = choice.matrix.kind == "Gather"
     if config.format == "matmul_nbits":
         forms.lookup(choice) if table else forms.nbits(choice, config.accuracy_level, activations)
     else:

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Literal, TypeAlias
 
-from pydantic import model_validator
+from pydantic import Field, model_validator
 
+from olivelike.contracts.data import DataName
 from olivelike.contracts.passes import PassConfig
 from olivelike_passes.quantization.blocks.grid import Bits, BlockSize
 
-MethodName: TypeAlias = Literal["rtn", "mse", "k_quant", "hqq"]
+MethodName: TypeAlias = Literal["rtn", "mse", "k_quant", "hqq", "awq", "gptq"]
 
 
 class Override(PassConfig):
@@ -24,7 +25,7 @@ class Override(PassConfig):
     """Bits of a weight."""
     block_size: Literal["as_others", 16, 32, 64, 128, 256] = "as_others"
     """How many weights share a scale."""
-    method: Literal["as_others", "rtn", "mse", "k_quant", "hqq"] = "as_others"
+    method: Literal["as_others", "rtn", "mse", "k_quant", "hqq", "awq", "gptq"] = "as_others"
     """How weights are rounded."""
 
 
@@ -43,7 +44,18 @@ class WeightOnlyConfig(PassConfig):
     method: MethodName = "rtn"
     """How weights are rounded: `rtn` to the nearest of levels over their whole range, `mse` in the clipped range of the least
     squared error, `k_quant` to scales fitted by least squares in which large weights count more, `hqq` with zero points that
-    leave outliers to err."""
+    leave outliers to err. Two learn from `data`: `gptq` lets the weights that are still to be rounded make up for the errors
+    of those that are, `awq` gives finer steps to inputs that carry much. `mse` and `k_quant` weigh errors by what the
+    inputs are like if `data` are given, and need none."""
+    data: DataName = ""
+    """The data entry that inputs are looked at on: some hundred samples like those the model will see. `gptq` and `awq` need
+    one."""
+    samples: int = Field(0, ge=0)
+    """How many samples of `data` to use, the first ones; 0 uses all."""
+    act_order: bool = False
+    """For `gptq`: round inputs of large values first, with scales taken before (`act_order`)."""
+    damping: float = Field(0.01, gt=0, le=1)
+    """For `gptq`: the share of the inputs' mean square that is added to each one's, lest errors be carried too far."""
     format: Literal["matmul_nbits", "qdq"] = "matmul_nbits"
     """`matmul_nbits` writes ONNX Runtime's operator; `qdq` a blocked `DequantizeLinear` before the `MatMul`, which is ONNX's
     own (opset 21; 25 for 2 bits), and which the runtime turns into its operator as it loads the model."""
@@ -67,9 +79,18 @@ class WeightOnlyConfig(PassConfig):
     @classmethod
     def _leave_out_what_has_no_effect(cls, value: object) -> object:
         """Equal models have equal configurations, so that none is tried twice."""
-        if isinstance(value, Mapping) and value.get("symmetric", True) is True and value.get("method") != "hqq":
-            return {name: item for name, item in value.items() if name != "zero_points"}
-        return value
+        if not isinstance(value, Mapping):
+            return value
+        methods = {value.get("method", "rtn")}
+        methods |= {each.get("method") for each in value.get("overrides", ()) if isinstance(each, Mapping)}
+        idle = set()
+        if value.get("symmetric", True) is True and "hqq" not in methods:
+            idle.add("zero_points")
+        if "gptq" not in methods:
+            idle |= {"act_order", "damping"}
+        if not methods & {"gptq", "awq", "mse", "k_quant"}:
+            idle |= {"data", "samples"}
+        return {name: item for name, item in value.items() if name not in idle}
 
     @model_validator(mode="after")
     def _go_together(self) -> WeightOnlyConfig:
@@ -80,6 +101,9 @@ class WeightOnlyConfig(PassConfig):
             raise ValueError(
                 "hqq moves zero points between the codes: it needs symmetric: false and zero_points: float"
             )
+        if not self.data and methods & {"gptq", "awq"}:
+            learning = " and ".join(sorted(methods & {"gptq", "awq"}))
+            raise ValueError(f"{learning} looks at data: name an entry with data")
         if floats and 8 in bits:
             raise ValueError("zero_points: float exist for 2, 3 and 4 bits: the runtime has no kernel for 8")
         if floats and self.format == "qdq":
@@ -87,3 +111,8 @@ class WeightOnlyConfig(PassConfig):
         if self.format == "qdq" and self.embedding_bits not in (0, 8):
             raise ValueError("the format qdq takes embeddings of 8 bits or none: Gather reads no smaller types")
         return self
+
+    @property
+    def needs_gram(self) -> bool:
+        """Whether some method asks for the products of inputs."""
+        return "gptq" in {self.method, *(each.method for each in self.overrides)}

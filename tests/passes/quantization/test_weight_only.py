@@ -10,15 +10,17 @@ import onnx
 import pytest
 from pydantic import ValidationError
 
-from olivelike.contracts.artifact import Artifact
+from olivelike.contracts.artifact import Artifact, Manifest
+from olivelike.contracts.passes import AnyPass
 from olivelike.errors import RefusedError
 from olivelike.onnxfile.read import read_model, read_structure
 from olivelike.testing import models, odd_models
 from olivelike.testing.building import float_value, model_of, node_of, random_values, value_of, weight_of
-from olivelike.testing.context import run_model
+from olivelike.testing.context import MemoryContext, run_model
 from olivelike.testing.feeds import feeds_for
 from olivelike.testing.graph_contract import GraphPassContract
 from olivelike.testing.pass_contract import Refusal
+from olivelike_passes.quantization.activation_statistics import ActivationStatistics
 from olivelike_passes.quantization.weight_only import WeightOnly
 from olivelike_passes.quantization.weight_only_config import WeightOnlyConfig
 from olivelike_passes.runtime import open_session
@@ -78,6 +80,27 @@ def error_of(model: onnx.ModelProto, folder: Path, **settings: object) -> float:
     feeds = dict(feeds_for(before))
     right = np.asarray(run_model(before, feeds)[model.graph.output[0].name], np.float32)
     return float(np.linalg.norm(outputs_of(result, feeds) - right) / np.linalg.norm(right))
+
+
+def with_data(
+    source: Artifact, entries: dict[str, dict[str, NDArray[np.float32]]], folder: Path, **settings: object
+) -> Artifact:
+    """Runs the pass on data of one's own."""
+
+    def run(kind: type[AnyPass], values: dict[str, object], needed: dict[str, Artifact], name: str) -> Artifact:
+        out, scratch = folder / name, folder / f"{name}-scratch"
+        for each in (out, scratch):
+            each.mkdir(parents=True)
+        context = MemoryContext(scratch, entries, needed, seed=0)
+        manifest = kind().run(source, out, kind.config.model_validate(values), context)
+        return Artifact(out, manifest, "0" * 64)
+
+    config = WeightOnlyConfig.model_validate(settings)
+    needed = {
+        name: run(ActivationStatistics, dict(auxiliary.config), {}, name)
+        for name, auxiliary in WeightOnly().needs(config).items()
+    }
+    return run(WeightOnly, settings, needed, "out")
 
 
 class TestWeightOnly(GraphPassContract):
@@ -306,3 +329,83 @@ def test_two_bits_in_qdq_need_outputs_of_whole_bytes(tmp_path: Path) -> None:
     # ONNX Runtime 1.32.0 turns them into its own operator with codes from wrong places.
     found = reasons(WeightOnly, one_matrix(64, 23, opset=25), tmp_path, bits=2, format="qdq")
     assert "23 outputs end inside a byte" in found[0]
+
+
+def normed_layers() -> onnx.ModelProto:
+    """Two layers behind one norm, whose scale varies a hundredfold, and one behind a `Relu`: `x` [batch, 64] to `y`."""
+    scale = np.geomspace(0.1, 10, 64).astype(np.float32)
+    nodes = [
+        node_of("LayerNormalization", ["x", "scale", "shift"], ["n"]),
+        node_of("MatMul", ["n", "a"], ["left"]),
+        node_of("MatMul", ["n", "b"], ["right"]),
+        node_of("Mul", ["left", "right"], ["m"]),
+        node_of("Mul", ["m", "scale"], ["loud"]),
+        node_of("Relu", ["loud"], ["r"]),
+        node_of("MatMul", ["r", "c"], ["y"]),
+    ]
+    weights = [weight_of(name, 64, 64) for name in "abc"]
+    weights += [onnx.numpy_helper.from_array(scale, "scale"), weight_of("shift", 64)]
+    return model_of(nodes, [float_value("x", "batch", 64)], [float_value("y", "batch", 64)], weights)
+
+
+class TestWeightOnlyWithData(GraphPassContract):
+    pass_type = WeightOnly
+    configs = (
+        {"method": "gptq", "data": "data"},
+        {"method": "gptq", "data": "data", "act_order": True, "bits": 2, "symmetric": False, "block_size": 16},
+        {"method": "awq", "data": "data", "bits": 4},
+        {"method": "k_quant", "data": "data", "embedding_bits": 8},
+    )
+    accepted: ClassVar = {
+        "mlp": models.mlp,
+        "language model": language_model,
+        "norms": normed_layers,
+        "loop": odd_models.loop,
+    }
+    refused: ClassVar = {"scalars": Refusal(odd_models.scalars, "no MatMul")}
+    odd_config: ClassVar = {}  # the suite's data have a row for each sample, and some odd models have inputs without any
+
+
+def test_awq_divides_in_the_norm_where_it_can_and_by_a_node_where_it_cannot(tmp_path: Path) -> None:
+    result = read_structure(applied(WeightOnly, normed_layers(), tmp_path, method="awq", data="data").model)
+    assert kinds(result) == {"LayerNormalization": 1, "MatMulNBits": 3, "Mul": 3, "Relu": 1}
+    readers = [node for node in result.graph.node if node.op_type == "MatMulNBits"]
+    assert [node.input[0] for node in readers] == ["n", "n", "r_scaled"]
+    norm = next(node for node in result.graph.node if node.op_type == "LayerNormalization")
+    assert list(norm.input) == ["x", "scale_scaled", "shift_scaled"]
+
+
+@pytest.mark.parametrize("form", ["matmul_nbits", "qdq"])
+@pytest.mark.parametrize("method", ["awq", "gptq"])
+def test_methods_that_learn_err_less_than_plain_rounding(method: str, form: str, tmp_path: Path) -> None:
+    model = normed_layers()
+    model.opset_import[0].version, model.ir_version = 21, 10
+    source = models.save(model, tmp_path / "float")
+    artifact = Artifact(source.parent, Manifest("onnx", {"model": source.name}), "0" * 64)
+    draws = np.random.default_rng(0)
+    mixing = draws.standard_normal((8, 64))  # inputs that go together, as those of networks do
+
+    def samples() -> NDArray[np.float32]:
+        mixed = draws.standard_normal((512, 8)) @ mixing + 0.3 * draws.standard_normal((512, 64))
+        return mixed.astype(np.float32)
+
+    data, seen = {"data": {"x": samples()}}, {"x": samples()}
+    right = run_model(source, seen)["y"]
+
+    def error(folder: Path, **settings: object) -> float:
+        result = with_data(artifact, data, folder, bits=3, format=form, **settings)
+        return float(np.linalg.norm(outputs_of(result, seen) - right) / np.linalg.norm(right))
+
+    assert error(tmp_path / "learned", method=method, data="data") < 0.9 * error(tmp_path / "plain")
+
+
+@pytest.mark.parametrize("method", ["gptq", "awq"])
+def test_methods_that_learn_ask_for_data(method: str) -> None:
+    with pytest.raises(ValidationError, match="looks at data"):
+        WeightOnlyConfig.model_validate({"method": method})
+
+
+def test_data_are_no_part_of_a_configuration_that_does_not_look_at_them() -> None:
+    told = {"data": "data", "samples": 8, "act_order": True, "damping": 0.1}
+    assert WeightOnlyConfig.model_validate(told) == WeightOnlyConfig()
+    assert WeightOnlyConfig.model_validate(told | {"method": "k_quant"}).data == "data"

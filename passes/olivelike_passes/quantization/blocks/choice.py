@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
@@ -25,8 +25,8 @@ class Choice:
     matrix: Matrix
     grid: Grid
     method: MethodName
-    input_key: str = ""
-    """What of the node's input the method looks at; weights of several nodes are rounded alike only where it is the same."""
+    input: str = ""
+    """The value that the matrix is multiplied with, where the method looks at data; empty for embeddings."""
 
     @property
     def blocks(self) -> int:
@@ -105,7 +105,9 @@ def _choice(matrix: Matrix, config: WeightOnlyConfig) -> Choice | str:
         )
     if table and config.format != "qdq" and matrix.inputs * grid.stored_bits % 8:
         return f"rows of {matrix.inputs} weights of {bits} bits end inside a byte"
-    return Choice(matrix, grid, "mse" if method == "hqq" and table else method)
+    if table:
+        return Choice(matrix, grid, "mse" if method in ("hqq", "gptq", "awq") else method)
+    return Choice(matrix, grid, method, matrix.node.input[0] if config.data else "")
 
 
 def _bits(config: WeightOnlyConfig, override: Override, table: bool) -> Bits | None:
@@ -128,3 +130,9 @@ def tables(chosen: Sequence[Choice]) -> dict[int, Choice]:
         for choice in chosen
         if choice.matrix.kind == "Gather" and choice.matrix.inputs % choice.grid.block == 0
     }
+
+
+def reads(choice: Choice, shared: Mapping[int, Choice]) -> Choice | None:
+    """Returns the table of embeddings that a matrix reads as it is quantized, if it is one of those that share theirs."""
+    table = shared.get(id(choice.matrix.tensor))
+    return table if table is not None and table is not choice and choice.matrix.rows_are_outputs else None

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from olivelike_passes.matrices import Matrix
-from olivelike_passes.quantization.blocks.choice import FLOAT16, Choice, tables
+from olivelike_passes.quantization.blocks.choice import FLOAT16, Choice, reads
 from olivelike_passes.quantization.blocks.opened import MICROSOFT, OpenModel
 
 if TYPE_CHECKING:
@@ -24,17 +24,23 @@ FIRST_IR = {2: 13, 4: 10, 8: 3}
 class Forms:
     """Replaces nodes one after the other; a weight that several read in the same form is stored once."""
 
-    def __init__(self, opened: OpenModel, chosen: Sequence[Choice], make: Make) -> None:
-        """Gets ready for some matrices of a model, whose new tensors `make` makes."""
+    def __init__(self, opened: OpenModel, shared: Mapping[int, Choice], make: Make) -> None:
+        """Gets ready.
+
+        Args:
+            opened: the model.
+            shared: embeddings that other matrices read as well, by the identity of their tensors.
+            make: makes the new tensors of a matrix.
+        """
         self._opened = opened
         self._make = make
-        self._tables = tables(chosen)
+        self._shared = shared
         self._stored: dict[tuple[object, ...], list[str]] = {}
 
     def nbits(self, choice: Choice, accuracy_level: int, activations: str) -> None:
         """Puts `MatMulNBits` in the place of a `MatMul` or `Gemm`."""
         matrix = choice.matrix
-        table = self._tables.get(id(matrix.tensor)) if matrix.rows_are_outputs else None
+        table = reads(choice, self._shared)
         if table is None:
             names, grid = self._stored_as(choice, "blocks"), choice.grid
         else:
@@ -83,7 +89,7 @@ class Forms:
     def _stored_as(self, choice: Choice, layout: Layout) -> list[str]:
         """Returns the names of a matrix's new tensors, which are announced when they are asked for first."""
         matrix, grid = choice.matrix, choice.grid
-        key = (id(matrix.tensor), matrix.rows_are_outputs, grid, choice.method, choice.input_key, layout)
+        key = (id(matrix.tensor), matrix.rows_are_outputs, grid, choice.method, choice.input, layout)
         if key not in self._stored:
             kinds, shapes = self._kinds(choice, layout), _shapes(choice, layout)
             ends = (f"q{grid.bits}", "scales", "zeros")[: 2 if grid.symmetric else 3]

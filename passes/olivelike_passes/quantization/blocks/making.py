@@ -2,29 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from pathlib import Path
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from olivelike.errors import RefusedError, fail
-from olivelike.onnxfile.tensors import mapped
 from olivelike_passes.quantization.blocks.choice import Choice
 from olivelike_passes.quantization.blocks.forms import Layout
-from olivelike_passes.quantization.blocks.grid import Method
-from olivelike_passes.quantization.blocks.hqq import hqq
-from olivelike_passes.quantization.blocks.k_quant import k_quant
-from olivelike_passes.quantization.blocks.mse import mse
-from olivelike_passes.quantization.blocks.rtn import rtn
+from olivelike_passes.quantization.blocks.learned import Learned
 from olivelike_passes.quantization.blocks.stored import Matrixlike, Packed
-from olivelike_passes.quantization.blocks.weight import NotFiniteError, Weight, round_weight
+from olivelike_passes.quantization.blocks.weight import NotFiniteError, round_weight
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-METHODS: Mapping[str, Method] = {"rtn": rtn, "mse": mse, "k_quant": k_quant, "hqq": hqq}
 
-
-def made(choice: Choice, layout: Layout, model: Path) -> Sequence[NDArray[Any]]:
+def made(choice: Choice, layout: Layout, learned: Learned) -> Sequence[NDArray[Any]]:
     """Returns codes, scales and, if there are any, zeros of a matrix.
 
     Raises:
@@ -33,15 +25,14 @@ def made(choice: Choice, layout: Layout, model: Path) -> Sequence[NDArray[Any]]:
     import numpy as np
 
     matrix, grid = choice.matrix, choice.grid
-    one = np.ones(1, np.float32)
-    weight = Weight(mapped(matrix.tensor, model), matrix.rows_are_outputs, one, one)
+    method, whole_lanes = learned.method(choice)
     store = (
         Matrixlike(matrix.inputs, matrix.outputs, grid)
         if layout == "matrix"
         else Packed(matrix.outputs, choice.blocks, grid)
     )
     try:
-        round_weight(weight, grid, METHODS[choice.method], store.put)
+        round_weight(learned.weight(choice), grid, method, store.put, whole_lanes=whole_lanes)
     except NotFiniteError:
         claim = f"the weight {matrix.tensor.name!r} holds NaN, an infinity or numbers too large, from which no scale can be taken"
         raise fail(RefusedError, "OL301", claim, hint="mend the model where it was trained") from None

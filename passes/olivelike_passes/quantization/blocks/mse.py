@@ -14,7 +14,12 @@ SHARES = tuple(share / 100 for share in range(95, 55, -5))
 
 
 def mse(values: Floats, grid: Grid, importance: Floats) -> Blocks:
-    """Rounds weights to the nearest level of that part of their range which gives the least squared error.
+    """Rounds weights to the nearest level of that part of their range which gives the least squared error."""
+    return rounded(values, clipped(values, grid, importance), grid)
+
+
+def clipped(values: Floats, grid: Grid, importance: Floats) -> Spacing:
+    """Returns the spacing of that part of each block's range which gives the least (weighted) squared error.
 
     The few weights outside are clipped. A symmetric grid is also tried turned around: it has one level more on one side.
     """
@@ -24,7 +29,7 @@ def mse(values: Floats, grid: Grid, importance: Floats) -> Blocks:
         for share in SHARES if sign == 1 else (1.0, *SHARES):
             tried = _shrunk(full, sign * share, grid)
             best = better(best, (error(values, tried, grid, importance), tried))
-    return rounded(values, best[1], grid)
+    return best[1]
 
 
 def _shrunk(full: Spacing, share: float, grid: Grid) -> Spacing:

@@ -10,6 +10,7 @@ from olivelike.onnxfile.made import Made
 from olivelike.onnxfile.read import opset
 from olivelike.onnxfile.walk import graphs, nodes
 from olivelike_passes.header import replace_all
+from olivelike_passes.weights import replaceable_weights
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -27,6 +28,8 @@ class OpenModel:
         self._graphs = list(graphs(model))
         held = [(tensor, graph) for graph in self._graphs for tensor in graph.initializer]
         self._tensors = [tensor for tensor, _ in held]  # held, so that an identity stays a tensor's own
+        self._values_of_main = {tensor.name: tensor for tensor, graph in held if graph is self._graphs[0]}
+        self._replaceable = replaceable_weights(model)
         self._owners = {id(tensor): graph for tensor, graph in held}
         self._values = {name for graph in self._graphs for name in _names(graph)}
         self._nodes = {node.name for node in nodes(model)}
@@ -63,6 +66,20 @@ class OpenModel:
         """Returns the shape of the initializers of a name, if there are some and they are of one shape."""
         shapes = {tuple(map(int, tensor.dims)) for tensor in self._tensors if tensor.name == name}
         return shapes.pop() if len(shapes) == 1 else None
+
+    def constant_of(self, name: str) -> TensorProto | None:
+        """Returns the main graph's initializer of a name that nothing can replace."""
+        fixed = self._values_of_main.get(name)
+        return None if fixed is None or name in self._replaceable else fixed
+
+    def only_for(self, name: str, readers: Sequence[NodeProto]) -> NodeProto | None:
+        """Returns the main graph's node that makes a value as its first output, if none but these nodes read it."""
+        taken = sum(name == each for node in nodes(self.model) for each in node.input)
+        ours = sum(name == each for node in readers for each in node.input)
+        if taken != ours or any(name == output.name for graph in self._graphs for output in graph.output):
+            return None
+        makers = [node for node in self.model.graph.node if name in node.output[:1]]
+        return makers[0] if len(makers) == 1 else None
 
     def at_least_ir(self, version: int) -> None:
         """Raises the model's IR version if it is lower."""

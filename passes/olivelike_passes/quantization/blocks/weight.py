@@ -69,6 +69,38 @@ class Weight:
         return _filled_up(self.importance[inputs, None], size)
 
 
+@dataclass(frozen=True, slots=True)
+class Tile:
+    """A part of a weight that fits the cache: where it lies, its values `[blocks, block, outputs]`, and their importance."""
+
+    blocks: slice
+    outputs: slice
+    values: Floats
+    importance: Floats
+
+
+def each_tile(weight: Weight, grid: Grid, see: Callable[[Tile], None], *, whole_lanes: bool = False) -> None:
+    """Calls a function for every tile of a weight, from several threads at a time.
+
+    Args:
+        weight: the matrix.
+        grid: whose blocks the tiles are made of.
+        see: what looks at a tile; numbers that are not finite raise nothing there, they show in what comes of them.
+        whole_lanes: whether each tile holds all of its lanes' blocks.
+    """
+    import numpy as np
+
+    tiles = list(_tiles(weight, grid, whole_lanes))
+
+    def work(part: slice) -> None:
+        for blocks, outputs in tiles[part]:
+            with np.errstate(all="ignore"):
+                values = weight.in_blocks(blocks, outputs, grid.block)
+                see(Tile(blocks, outputs, values, weight.importance_of(blocks, grid.block)))
+
+    in_slices(len(tiles), ELEMENTS, work)
+
+
 def round_weight(weight: Weight, grid: Grid, method: Method, put: Put, *, whole_lanes: bool = False) -> None:
     """Rounds a weight, tile by tile on all cores.
 
@@ -84,18 +116,13 @@ def round_weight(weight: Weight, grid: Grid, method: Method, put: Put, *, whole_
     """
     import numpy as np
 
-    tiles = list(_tiles(weight, grid, whole_lanes))
+    def see(tile: Tile) -> None:
+        found = method(tile.values, grid, tile.importance)
+        if not np.isfinite(found.spacing.scales).all():
+            raise NotFiniteError
+        put(tile.blocks, tile.outputs, found)
 
-    def work(part: slice) -> None:
-        for blocks, outputs in tiles[part]:
-            with np.errstate(all="ignore"):  # what is not finite shows in the scales
-                values = weight.in_blocks(blocks, outputs, grid.block)
-                found = method(values, grid, weight.importance_of(blocks, grid.block))
-            if not np.isfinite(found.spacing.scales).all():
-                raise NotFiniteError
-            put(blocks, outputs, found)
-
-    in_slices(len(tiles), ELEMENTS, work)
+    each_tile(weight, grid, see, whole_lanes=whole_lanes)
 
 
 def _tiles(weight: Weight, grid: Grid, whole_lanes: bool) -> Iterator[tuple[slice, slice]]:
