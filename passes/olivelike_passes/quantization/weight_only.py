@@ -34,6 +34,8 @@ if TYPE_CHECKING:
 
 QDQ_LEVEL = "session.qdq_matmulnbits_accuracy_level"
 """The session's option that says what `MatMulNBits` computes in which the runtime makes of `DequantizeLinear` and `MatMul`."""
+QDQ_USUAL = 4
+"""What it computes in if the session does not say."""
 QDQ_OPSETS = {2: 25, 3: 21, 4: 21, 8: 21}
 """The opset from which on `DequantizeLinear` takes blocks of codes of so many bits."""
 
@@ -101,9 +103,9 @@ class WeightOnly(GraphPass[WeightOnlyConfig]):
     def run(self, source: Artifact, out: Path, config: WeightOnlyConfig, context: PassContext) -> Manifest:
         """Quantizes the model; what the format has no place for becomes an option of the session."""
         manifest = super().run(source, out, config, context)
-        if config.format == "qdq":  # the runtime's own default is 4
-            return replace(manifest, session={**manifest.session, QDQ_LEVEL: str(config.accuracy_level)})
-        return manifest
+        if config.format == "matmul_nbits" or config.accuracy_level == QDQ_USUAL:
+            return manifest
+        return with_level(manifest, config.accuracy_level)
 
     def rewrite(self, model: ModelProto, source: Artifact, config: WeightOnlyConfig, context: PassContext) -> Rewritten:
         """Replaces the operators; weights are rounded as the model is written.
@@ -126,6 +128,11 @@ class WeightOnly(GraphPass[WeightOnlyConfig]):
             node = choice.matrix.node
             _replace(forms, choice, config, read.get(id(node), node.input[0]))
         return Rewritten(opened.close(), notes, opened.made)
+
+
+def with_level(manifest: Manifest, level: int) -> Manifest:
+    """Returns a manifest whose session computes QDQ in so much."""
+    return replace(manifest, session={**manifest.session, QDQ_LEVEL: str(level)})
 
 
 def _replace(forms: Forms, choice: Choice, config: WeightOnlyConfig, activations: str) -> None:

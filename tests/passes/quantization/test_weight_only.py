@@ -177,6 +177,14 @@ def test_gemm_keeps_its_bias(form: str, bias: tuple[int, ...], attributes: dict[
     assert error_of(model, tmp_path, bits=8, format=form) < 0.01
 
 
+@pytest.mark.parametrize("build", [odd_models.loop, odd_models.shared_between_branches])
+def test_qdq_lies_in_the_graph_of_its_node(build: odd_models.Build, tmp_path: Path) -> None:
+    # ONNX Runtime 1.32.0 fails to load QDQ in a branch whose weights lie outside of it.
+    model = build()
+    model.opset_import[0].version, model.ir_version = 21, 10
+    assert error_of(model, tmp_path, bits=8, format="qdq") < 0.02
+
+
 def test_plain_bias_goes_into_the_operator(tmp_path: Path) -> None:
     assert kinds(read_structure(applied(WeightOnly, gemm(), tmp_path).model)) == {"MatMulNBits": 1}
 
@@ -283,8 +291,13 @@ def test_second_run_takes_what_the_first_left_if_asked_to(tmp_path: Path) -> Non
 def test_level_of_accuracy_reaches_the_operator_or_the_session(tmp_path: Path) -> None:
     operator = read_structure(applied(WeightOnly, one_matrix(), tmp_path / "a", accuracy_level=4).model).graph.node[0]
     assert {a.name: a.i for a in operator.attribute}["accuracy_level"] == 4
-    session = applied(WeightOnly, one_matrix(opset=21), tmp_path / "b", accuracy_level=4, format="qdq").manifest.session
-    assert session == {"session.qdq_matmulnbits_accuracy_level": "4"}
+    sessions = [
+        applied(
+            WeightOnly, one_matrix(opset=21), tmp_path / f"{level}", accuracy_level=level, format="qdq"
+        ).manifest.session
+        for level in (0, 4)
+    ]
+    assert sessions == [{"session.qdq_matmulnbits_accuracy_level": "0"}, {}]  # 4 is what the runtime takes unasked
 
 
 @pytest.mark.parametrize("opset", [7, 11, 13, 17, 21, 25, 26])

@@ -89,12 +89,15 @@ class Forms:
     def _stored_as(self, choice: Choice, layout: Layout) -> list[str]:
         """Returns the names of a matrix's new tensors, which are announced when they are asked for first."""
         matrix, grid = choice.matrix, choice.grid
-        key = (id(matrix.tensor), matrix.rows_are_outputs, grid, choice.method, choice.input, layout)
+        # The runtime turns QDQ into its own operator only where weights lie in the node's own graph, and fails elsewhere
+        # (1.32.0: "Missing required weight").
+        graph = matrix.graph if layout == "matrix" else None
+        key = (id(matrix.tensor), matrix.rows_are_outputs, grid, choice.method, choice.input, layout, id(graph))
         if key not in self._stored:
             kinds, shapes = self._kinds(choice, layout), _shapes(choice, layout)
             ends = (f"q{grid.bits}", "scales", "zeros")[: 2 if grid.symmetric else 3]
             parts = [(end, kind, shape) for end, kind, shape in zip(ends, kinds, shapes, strict=False)]
-            self._stored[key] = self._opened.announce(matrix.tensor, parts, lambda: self._make(choice, layout))
+            self._stored[key] = self._opened.announce(matrix.tensor, parts, lambda: self._make(choice, layout), graph)
         return self._stored[key]
 
     def _kinds(self, choice: Choice, layout: Layout) -> tuple[int, int, int]:

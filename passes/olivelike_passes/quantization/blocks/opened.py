@@ -43,13 +43,15 @@ class OpenModel:
         beside: TensorProto,
         parts: Sequence[tuple[str, int, Sequence[int]]],
         make: Callable[[], Sequence[NDArray[Any]]],
+        graph: GraphProto | None = None,
     ) -> list[str]:
-        """Adds tensors that are made together to the graph that holds another, and returns their names.
+        """Adds tensors that are made together to a graph, and returns their names.
 
         Args:
             beside: the weight that they are made from.
             parts: for each what its name ends in, its element type and its shape.
             make: returns their values.
+            graph: the graph; that which holds the weight, if not said.
         """
         import onnx
 
@@ -57,8 +59,7 @@ class OpenModel:
             onnx.TensorProto(name=self.value(f"{beside.name}_{end}"), data_type=kind, dims=shape)
             for end, kind, shape in parts
         ]
-        graph = self._owners[id(beside)]
-        graph.initializer.extend(tensors)
+        (graph or self._owners[id(beside)]).initializer.extend(tensors)
         self.made.announce(tensors, make)
         return [tensor.name for tensor in tensors]
 

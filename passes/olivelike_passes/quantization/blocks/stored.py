@@ -87,6 +87,15 @@ def packed_rows(codes: Codes, bits: int) -> Codes:
     return np.ascontiguousarray(_bytes(whole.T[None], bits, 0)[0].T)
 
 
+def unpacked(stored: Codes, bits: int) -> Codes:
+    """Returns the codes in the bytes of each row, uint8 [rows, bytes] to [rows, codes]."""
+    import numpy as np
+
+    shifts = np.arange(0, 8, bits, dtype=np.uint8)
+    codes: Codes = (stored[:, :, None] >> shifts) & np.uint8(2**bits - 1)
+    return codes.reshape(len(stored), -1)
+
+
 def _bytes(codes: Codes, bits: int, shift: int) -> Codes:
     """Packs codes along the second of three axes."""
     import numpy as np
