@@ -155,7 +155,7 @@ def _notes(found: Choices) -> dict[str, Json]:
 def _why_none(model: ModelProto, found: Choices) -> str:
     if found.left:
         name, why = next(iter(found.left.items()))
-        return f"of {len(found.left)} constant matrices none is left to quantize: {name!r} is not, {why}"
+        return f"none of {len(found.left)} constant matrices is to be quantized ({name!r}: {why})"
     if replaceable_weights(model):
         return WEIGHTS_ARE_INPUTS
     return "there is no MatMul, Gemm or Gather with a constant matrix of float32 or float16"

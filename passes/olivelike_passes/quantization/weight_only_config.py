@@ -65,6 +65,8 @@ class WeightOnlyConfig(PassConfig):
     embedding_bits: Literal[0, 2, 4, 8] = 0
     """Bits of embeddings (`Gather`), in blocks of the same size; 0 leaves them in float. A last layer that shares the table
     then reads it too, and takes no room of its own. The format `qdq` takes 0 and 8."""
+    op_types: tuple[Literal["MatMul", "Gemm"], ...] = ("MatMul", "Gemm")
+    """Operator types to quantize; of `Gather`, `embedding_bits` says."""
     nodes: tuple[str, ...] = ()
     """Names of nodes to quantize, `*` and `?` match as in file names; none means all."""
     exclude_nodes: tuple[str, ...] = ()

@@ -422,3 +422,18 @@ def test_data_are_no_part_of_a_configuration_that_does_not_look_at_them() -> Non
     told = {"data": "data", "samples": 8, "act_order": True, "damping": 0.1}
     assert WeightOnlyConfig.model_validate(told) == WeightOnlyConfig()
     assert WeightOnlyConfig.model_validate(told | {"method": "k_quant"}).data == "data"
+
+
+def test_gemm_of_half_precision_keeps_its_bias(tmp_path: Path) -> None:
+    model = gemm()
+    for tensor in model.graph.initializer:
+        tensor.CopyFrom(
+            onnx.numpy_helper.from_array(onnx.numpy_helper.to_array(tensor).astype(np.float16), tensor.name)
+        )
+    for entry in (*model.graph.input, *model.graph.output):
+        entry.type.tensor_type.elem_type = onnx.TensorProto.FLOAT16
+    assert error_of(model, tmp_path, bits=8) < 0.01
+
+
+def test_types_that_are_not_asked_for_stay(tmp_path: Path) -> None:
+    assert reasons(WeightOnly, gemm(), tmp_path, op_types=["MatMul"])[0].endswith("('Gemm_y': not asked for)")

@@ -83,6 +83,8 @@ def _choice(matrix: Matrix, config: WeightOnlyConfig) -> Choice | str:
     name = name_of(matrix)
     if matrix.tensor.data_type not in (FLOAT, FLOAT16):
         return NO_KERNEL
+    if matrix.kind != "Gather" and matrix.kind not in config.op_types:
+        return "not asked for"
     if (config.nodes and not _matches(name, config.nodes)) or _matches(name, config.exclude_nodes):
         return "not asked for"
     override = next((each for each in config.overrides if fnmatchcase(name, each.nodes)), Override(nodes=name))
