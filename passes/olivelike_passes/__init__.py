@@ -26,6 +26,7 @@ PLUGIN = Plugin(
         "insert_pre_post_processing": "olivelike_passes.graph.insert_pre_post_processing:InsertPrePostProcessing",
         "optimize_offline": "olivelike_passes.graph.optimize_offline:OptimizeOffline",
         "rename_io": "olivelike_passes.graph.rename_io:RenameIo",
+        "sensitivity": "olivelike_passes.quantization.sensitivity:Sensitivity",
         "simplify": "olivelike_passes.graph.simplify:Simplify",
         "split": "olivelike_passes.graph.split:Split",
         "static_quant": "olivelike_passes.quantization.static_quant:StaticQuant",

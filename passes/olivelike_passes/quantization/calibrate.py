@@ -73,7 +73,7 @@ class Calibrate(Pass[CalibrateConfig]):
     Limits:
         Runs on the CPU, unoptimized. Values that are not finite are left out. Activations inside branches and loops are
         not seen. A percentile is exact to 1/128 of itself, and never too small. What `moving_average` finds depends on the
-        size of batches. Memory does not grow with samples; activations beyond 256 MB are watched in several runs.
+        size of batches. Memory does not grow with samples; activations beyond 128 MB are watched in several runs.
 
     Example:
         ```yaml
