@@ -74,6 +74,11 @@ class WeightOnlyConfig(PassConfig):
     overrides: tuple[Override, ...] = ()
     """Other formats for some nodes; of several that match, the first counts. A table shared with the last layer goes by the
     name of its `Gather`."""
+    most_sensitive: int = Field(0, ge=0)
+    """So many matrices, those that lose most of their output when they are rounded (`sensitivity`; judged on `data`, or by
+    weights alone), get `sensitive_bits` instead, where no override says otherwise."""
+    sensitive_bits: Literal["float", 8] = 8
+    """For `most_sensitive`: the bits of their weights, or `float` to leave them as they are."""
     if_quantized: Literal["refuse", "rest"] = "refuse"
     """What to do with a model that holds quantized operators: refuse it, or quantize what is still in float."""
 
@@ -90,7 +95,9 @@ class WeightOnlyConfig(PassConfig):
             idle.add("zero_points")
         if "gptq" not in methods:
             idle |= {"act_order", "damping"}
-        if not methods & {"gptq", "awq", "mse", "k_quant"}:
+        if not value.get("most_sensitive"):
+            idle.add("sensitive_bits")
+        if not methods & {"gptq", "awq", "mse", "k_quant"} and not value.get("most_sensitive"):
             idle |= {"data", "samples"}
         return {name: item for name, item in value.items() if name not in idle}
 
@@ -116,5 +123,11 @@ class WeightOnlyConfig(PassConfig):
 
     @property
     def needs_gram(self) -> bool:
-        """Whether some method asks for the products of inputs."""
-        return "gptq" in {self.method, *(each.method for each in self.overrides)}
+        """Whether somebody asks for the products of inputs."""
+        return "gptq" in {self.method, *(each.method for each in self.overrides)} or self.most_sensitive > 0
+
+    @property
+    def looks_at_inputs(self) -> bool:
+        """Whether some method asks for statistics of inputs."""
+        methods = {self.method, *(each.method for each in self.overrides)}
+        return bool(self.data) and bool(methods & {"gptq", "awq", "mse", "k_quant"})

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
@@ -47,11 +47,11 @@ class Choices:
     left: dict[str, str] = field(default_factory=dict)
 
 
-def choices(model: ModelProto, config: WeightOnlyConfig) -> Choices:
-    """Returns what a configuration makes of each of a model's matrices."""
+def choices(model: ModelProto, config: WeightOnlyConfig, sensitive: Collection[str] = ()) -> Choices:
+    """Returns what a configuration makes of each of a model's matrices, some of whose nodes were found to be sensitive."""
     found = Choices()
     for matrix in matrices(model):
-        what = _choice(matrix, config)
+        what = _choice(matrix, config, name_of(matrix) in sensitive)
         if isinstance(what, Choice):
             found.chosen.append(what)
         else:
@@ -79,7 +79,7 @@ def unmatched_patterns(model: ModelProto, config: WeightOnlyConfig) -> Iterator[
                 yield f"{key} has {pattern!r}, which matches no node with a constant matrix ({known})"
 
 
-def _choice(matrix: Matrix, config: WeightOnlyConfig) -> Choice | str:
+def _choice(matrix: Matrix, config: WeightOnlyConfig, sensitive: bool) -> Choice | str:
     name = name_of(matrix)
     if matrix.tensor.data_type not in (FLOAT, FLOAT16):
         return NO_KERNEL
@@ -91,12 +91,14 @@ def _choice(matrix: Matrix, config: WeightOnlyConfig) -> Choice | str:
     if override.keep:
         return "kept by an override"
     table = matrix.kind == "Gather"
-    bits = _bits(config, override, table)
+    if sensitive and override.bits == "as_others" and config.sensitive_bits == "float":
+        return "among the most sensitive"
+    bits = _bits(config, override, table, sensitive)
     if bits is None:
         return "embeddings stay in float"
     method = config.method if override.method == "as_others" else override.method
     block: BlockSize = config.block_size if override.block_size == "as_others" else override.block_size
-    floats = config.zero_points == "float" and not config.symmetric and not table
+    floats = config.zero_points == "float" and not config.symmetric and not table and bits != 8
     half = matrix.tensor.data_type == FLOAT16
     grid = Grid(bits, block, config.symmetric, floats, half)
     if table and config.format == "qdq" and bits != 8:
@@ -107,17 +109,19 @@ def _choice(matrix: Matrix, config: WeightOnlyConfig) -> Choice | str:
         )
     if table and config.format != "qdq" and matrix.inputs * grid.stored_bits % 8:
         return f"rows of {matrix.inputs} weights of {bits} bits end inside a byte"
+    if (method == "hqq" and not floats) or (table and method in ("gptq", "awq")):
+        method = "mse"
     if table:
-        return Choice(matrix, grid, "mse" if method in ("hqq", "gptq", "awq") else method)
-    return Choice(matrix, grid, method, matrix.node.input[0] if config.data else "")
+        return Choice(matrix, grid, method)
+    return Choice(matrix, grid, method, matrix.node.input[0] if config.looks_at_inputs else "")
 
 
-def _bits(config: WeightOnlyConfig, override: Override, table: bool) -> Bits | None:
+def _bits(config: WeightOnlyConfig, override: Override, table: bool, sensitive: bool) -> Bits | None:
     """Returns the bits of a matrix's weights; nothing where it stays in float."""
     if override.bits != "as_others":
         return override.bits
     if not table:
-        return config.bits
+        return 8 if sensitive else config.bits
     return config.embedding_bits or None
 
 
