@@ -21,6 +21,7 @@ from olivelike.engine.goals import Goals
 from olivelike.engine.renamed_inputs import opened_as_named
 from olivelike.errors import InputError, fail
 from olivelike.evaluate.sessions.session import open_session
+from olivelike.onnxfile.read import signature
 from olivelike.registry import Registry, installed
 from olivelike.sources.calling import load_call
 from olivelike.sources.dataset import open_dataset
@@ -58,9 +59,10 @@ class PassDesk:
         return {name: self.store.open(digest) for name, digest in self.task.needed.items()}
 
     def data(self, name: str, model: Path) -> Dataset:
-        """Opens a data entry, cast to the inputs of a model."""
+        """Opens a data entry, cast to the inputs of a model; its weights, which a session would hold twice, are not read."""
         renamed = self.store.open(self.task.source).manifest.renamed_inputs
-        return dataset(self.task.data[name], self._session(model).inputs, self.store, renamed)
+        inputs = tuple(TensorInfo(value.name, value.dtype, value.shape) for value in signature(model).inputs)
+        return dataset(self.task.data[name], inputs, self.store, renamed)
 
     def run(self, model: Path, feeds: Mapping[str, Array], outputs: Sequence[str] = ()) -> dict[str, Array]:
         """Runs a model once on the target; on the CPU where the target is not present."""

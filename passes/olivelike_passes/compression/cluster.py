@@ -13,12 +13,12 @@ from olivelike.contracts.passes import PassConfig, PassContext
 from olivelike.contracts.target import Target
 from olivelike.errors import RefusedError, fail
 from olivelike.onnxfile.made import Made
+from olivelike.onnxfile.names import Names, all_names
 from olivelike.onnxfile.read import opset
 from olivelike.onnxfile.tensors import mapped
 from olivelike_passes.compression.candidates import candidates, emptied, kept_apart, not_finite, reasons_against
 from olivelike_passes.compression.kmeans import centres, codes_of
 from olivelike_passes.graph.graph_pass import GraphPass, Rewritten
-from olivelike_passes.graph.scopes import all_values, fresh
 from olivelike_passes.header import replace_all
 from olivelike_passes.slices import in_slices
 from olivelike_passes.weights import free_weights, lift_constants
@@ -142,7 +142,7 @@ class _Lookups:
         import onnx
 
         self._made = made
-        self._taken = all_values(model)
+        self._names = Names(all_names(model))
         self._packed = bits <= 4 and opset(model) >= FOUR_BITS
         self._kind = onnx.TensorProto.UINT4 if self._packed else onnx.TensorProto.UINT8
         if self._packed:
@@ -154,9 +154,11 @@ class _Lookups:
         import numpy as np
         import onnx
 
-        codes = onnx.TensorProto(name=self._name(f"{tensor.name}_codes"), data_type=self._kind, dims=tensor.dims)
-        table = onnx.TensorProto(name=self._name(f"{tensor.name}_table"), data_type=tensor.data_type, dims=[1 << bits])
-        places = self._name(f"{tensor.name}_places")
+        codes = onnx.TensorProto(name=self._names.fresh(f"{tensor.name}_codes"), data_type=self._kind, dims=tensor.dims)
+        table = onnx.TensorProto(
+            name=self._names.fresh(f"{tensor.name}_table"), data_type=tensor.data_type, dims=[1 << bits]
+        )
+        places = self._names.fresh(f"{tensor.name}_places")
         self.nodes += [
             onnx.helper.make_node("Cast", [codes.name], [places], name=f"{places}_cast", to=onnx.TensorProto.INT32),
             onnx.helper.make_node("Gather", [table.name, places], [tensor.name], name=f"{tensor.name}_lookup", axis=0),
@@ -171,11 +173,6 @@ class _Lookups:
 
         self._made.announce([codes, table], make)
         return [codes, table]
-
-    def _name(self, wanted: str) -> str:
-        name = fresh(wanted, self._taken)
-        self._taken.add(name)
-        return name
 
 
 def _reading(tensor: TensorProto, model: Path) -> Callable[[], Values]:

@@ -15,12 +15,12 @@ from olivelike.contracts.passes import Auxiliary, PassConfig, PassContext
 from olivelike.contracts.target import Target
 from olivelike.errors import RefusedError, fail
 from olivelike.onnxfile.made import Made
+from olivelike.onnxfile.names import Names, all_names
 from olivelike.onnxfile.tensors import mapped
 from olivelike.onnxfile.wiring import tidy
 from olivelike_passes.compression.candidates import reasons_against
 from olivelike_passes.compression.factors import Spectrum
 from olivelike_passes.graph.graph_pass import GraphPass, Rewritten
-from olivelike_passes.graph.scopes import all_values, fresh
 from olivelike_passes.header import replace_all
 from olivelike_passes.matrices import Matrix, matrices
 from olivelike_passes.naming import matching
@@ -152,8 +152,9 @@ class _Splitting:
         self.notes: dict[str, dict[str, int | float]] = {}
         self._model, self._path, self._config = model, path, config
         self._statistics, self._scratch = statistics, scratch
-        self._taken = all_values(model)
+        self._free = Names(all_names(model))
         self._instead: dict[int, list[NodeProto]] = {}
+        self._files: list[Path] = []
 
     def split(self, uses: Sequence[Matrix]) -> None:
         """Splits a weight for the nodes that multiply by it, if that makes it smaller."""
@@ -191,9 +192,9 @@ class _Splitting:
 
         names = []
         for factor, ending in zip(factors, ("narrow", "wide"), strict=True):
-            name = fresh(f"{tensor.name}_{ending}", self._taken)
-            self._taken.add(name)
-            file = self._scratch / f"{len(self._taken)}.npy"
+            name = self._free.fresh(f"{tensor.name}_{ending}")
+            file = self._scratch / f"{len(self._files)}.npy"
+            self._files.append(file)
             np.save(file, factor)
             new = onnx.TensorProto(name=name, data_type=tensor.data_type, dims=factor.shape)
             self._model.graph.initializer.append(new)
@@ -205,8 +206,7 @@ class _Splitting:
     def _thin(self, use: Matrix, names: Sequence[str]) -> list[NodeProto]:
         import onnx
 
-        middle = fresh(f"{use.node.output[0]}_narrow", self._taken)
-        self._taken.add(middle)
+        middle = self._free.fresh(f"{use.node.output[0]}_narrow")
         first = onnx.helper.make_node(
             "MatMul", [use.node.input[0], names[0]], [middle], name=f"{use.node.name or use.node.output[0]}_narrow"
         )

@@ -13,14 +13,13 @@ from olivelike.contracts.artifact import Artifact
 from olivelike.contracts.passes import PassConfig, PassContext
 from olivelike.contracts.target import Target
 from olivelike.errors import RefusedError, fail
+from olivelike.onnxfile.inference import inferred
 from olivelike.onnxfile.made import Made
 from olivelike.onnxfile.tensors import mapped
 from olivelike_passes.compression.candidates import candidates, emptied, kept_apart, not_finite, reasons_against
 from olivelike_passes.compression.channels import Group, channel_groups
 from olivelike_passes.compression.masks import few_of_each, without_smallest
 from olivelike_passes.graph.graph_pass import GraphPass, Rewritten
-from olivelike_passes.graph.infer import inferred
-from olivelike_passes.graph.light import without_weights
 from olivelike_passes.matrices import matrices
 from olivelike_passes.naming import matching
 from olivelike_passes.weights import free_weights, lift_constants
@@ -247,7 +246,7 @@ def _cut(tensor: TensorProto, path: Path, parts: Sequence[tuple[int, Values]], m
 
 
 def _shapes(model: ModelProto, path: Path) -> Shapes:
-    graph = inferred(without_weights(model, path)).model.graph
+    graph = inferred(model, path).graph
     found: Shapes = {tensor.name: tuple(tensor.dims) for tensor in graph.initializer}
     for entry in (*graph.input, *graph.value_info, *graph.output):
         if entry.type.tensor_type.HasField("shape"):
