@@ -6,6 +6,7 @@ from olivelike.contracts.plugin import Plugin
 
 PLUGIN = Plugin(
     passes={
+        "activation_statistics": "olivelike_passes.quantization.activation_statistics:ActivationStatistics",
         "add_metadata": "olivelike_passes.graph.add_metadata:AddMetadata",
         "calibrate": "olivelike_passes.quantization.calibrate:Calibrate",
         "change_io_types": "olivelike_passes.graph.change_io_types:ChangeIoTypes",
@@ -25,6 +26,7 @@ PLUGIN = Plugin(
         "insert_pre_post_processing": "olivelike_passes.graph.insert_pre_post_processing:InsertPrePostProcessing",
         "optimize_offline": "olivelike_passes.graph.optimize_offline:OptimizeOffline",
         "rename_io": "olivelike_passes.graph.rename_io:RenameIo",
+        "sensitivity": "olivelike_passes.quantization.sensitivity:Sensitivity",
         "simplify": "olivelike_passes.graph.simplify:Simplify",
         "split": "olivelike_passes.graph.split:Split",
         "static_quant": "olivelike_passes.quantization.static_quant:StaticQuant",
