@@ -23,13 +23,15 @@ class Scheme:
 
     Attributes:
         weight_type: element type of quantized weights.
+        symmetric: whether zero lies in the middle of the codes of a weight.
         per_channel: one scale for each output channel instead of one for the tensor.
         reduce_range: weights in 7 bits, against saturation on CPUs without VNNI.
         op_types: operator types to quantize.
         exclude: names of nodes that stay as they are.
     """
 
-    weight_type: Literal["int8", "uint8"]
+    weight_type: Literal["int8", "uint8", "int4", "uint4"]
+    symmetric: bool
     per_channel: bool
     reduce_range: bool
     op_types: Sequence[str]
@@ -43,25 +45,6 @@ class Activations:
     type: Literal["uint8", "int8", "uint16", "int16"]
     symmetric: bool
     ranges: Mapping[str, tuple[float, float]]
-
-
-def quantize_dynamically(model: ModelProto, scheme: Scheme) -> ModelProto:
-    """Returns the model with quantized weights, whose activations are quantized by scales taken as it runs.
-
-    Raises:
-        RefusedError: OL301, the quantizer found nothing to quantize, or cannot handle the model.
-    """
-    from onnxruntime.quantization.onnx_quantizer import ONNXQuantizer
-    from onnxruntime.quantization.quant_utils import QuantizationMode, QuantType
-
-    with quiet():
-        _mark(model)
-        quantizer = ONNXQuantizer(
-            model, scheme.per_channel, scheme.reduce_range, QuantizationMode.IntegerOps, False,
-            _quant_type(scheme.weight_type), QuantType.QUInt8, None, [], list(scheme.exclude), list(scheme.op_types),
-            {"MatMulConstBOnly": True},
-        )  # fmt: skip
-        return _finish(quantizer)
 
 
 def quantize_statically(
@@ -78,7 +61,7 @@ def quantize_statically(
 
     kinds = _quant_type(scheme.weight_type), _quant_type(activations.type)
     names: tuple[list[str], ...] = ([], list(scheme.exclude), list(scheme.op_types))
-    options = {"ActivationSymmetric": activations.symmetric}
+    options = {"ActivationSymmetric": activations.symmetric, "WeightSymmetric": scheme.symmetric}
     ranges = _tensors_data(activations.ranges)
     with quiet():
         _mark(model)
@@ -127,11 +110,11 @@ def _mark(model: ModelProto) -> None:
 
 
 def _quant_type(name: str) -> object:
+    """Returns the tool's name of a type: `QUInt8` for `uint8`."""
     from onnxruntime.quantization.quant_utils import QuantType
 
-    return {"int8": QuantType.QInt8, "uint8": QuantType.QUInt8, "int16": QuantType.QInt16, "uint16": QuantType.QUInt16}[
-        name
-    ]
+    signed = not name.startswith("u")
+    return getattr(QuantType, f"QInt{name[3:]}" if signed else f"QUInt{name[4:]}")
 
 
 def _tensors_data(ranges: Mapping[str, tuple[float, float]]) -> object:
