@@ -14,6 +14,7 @@ PLUGIN = Plugin(
         "convert_ir_version": "olivelike_passes.graph.convert_ir_version:ConvertIrVersion",
         "convert_opset": "olivelike_passes.graph.convert_opset:ConvertOpset",
         "deduplicate": "olivelike_passes.graph.deduplicate:Deduplicate",
+        "dequantize": "olivelike_passes.quantization.dequantize:Dequantize",
         "dynamic_quant": "olivelike_passes.quantization.dynamic_quant:DynamicQuant",
         "extract_subgraph": "olivelike_passes.graph.extract_subgraph:ExtractSubgraph",
         "fix_shapes": "olivelike_passes.graph.fix_shapes:FixShapes",

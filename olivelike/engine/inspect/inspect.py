@@ -19,7 +19,6 @@ from olivelike.engine.inspect.operators import (
     operators,
     opsets,
 )
-from olivelike.engine.inspect.quantization import Quantized, quantization
 from olivelike.engine.inspect.weights import Weights, weights
 from olivelike.engine.located import located
 from olivelike.errors import InputError, fail, nearest
@@ -27,6 +26,7 @@ from olivelike.evaluate.sessions.operators import RuntimeOperators, runtime_oper
 from olivelike.evaluate.sessions.providers import available_providers
 from olivelike.onnxfile.defects import defects
 from olivelike.onnxfile.external import check_external
+from olivelike.onnxfile.quantization import Quantized, quantization_of
 from olivelike.onnxfile.read import Signature, Value, read_structure, signature_of
 from olivelike.registry import installed
 
@@ -187,7 +187,7 @@ def inspect(path: Path, provider: str = "cpu") -> Inspection:
         custom_operators(model, uses, known),
         functions(model),
         weights(model, source.model),
-        quantization(model),
+        quantization_of(model),
         _defects(model, source),
         applicable(installed(), source, model, target),  # stands last: it takes the weights out of the model
     )

@@ -17,7 +17,7 @@ from olivelike.onnxfile.walk import nodes, tensors
 from olivelike_passes.graph.graph_pass import GraphPass, Rewritten
 from olivelike_passes.graph.value_types import ValueTypes
 from olivelike_passes.header import unite_imports
-from olivelike_passes.holds import has_half, quantized_operators
+from olivelike_passes.holds import has_half, quantized_reasons
 from olivelike_passes.precision.convert import convert
 from olivelike_passes.precision.definitions import OWN
 from olivelike_passes.precision.kinds import kind_of
@@ -71,9 +71,7 @@ class HalfPass(GraphPass[ConfigT]):
             reasons.append("the model holds no float32 weight")
         elif replaceable_weights(model) and not float_constants(model) - replaceable_weights(model):
             reasons.append(WEIGHTS_ARE_INPUTS)
-        quantized = quantized_operators(model)
-        if quantized:
-            reasons.append(f"the model is quantized already ({', '.join(quantized)})")
+        reasons += quantized_reasons(model)
         if model.training_info:
             reasons.append("the model holds training graphs, whose weights are not converted")
         missing = names_without_node(model, config.node_block_list)
