@@ -7,6 +7,7 @@ from olivelike.contracts.plugin import Plugin
 PLUGIN = Plugin(
     passes={
         "add_metadata": "olivelike_passes.graph.add_metadata:AddMetadata",
+        "bfloat16": "olivelike_passes.precision.bfloat16:Bfloat16",
         "calibrate": "olivelike_passes.quantization.calibrate:Calibrate",
         "change_io_types": "olivelike_passes.graph.change_io_types:ChangeIoTypes",
         "channels_last": "olivelike_passes.graph.channels_last:ChannelsLast",
@@ -20,10 +21,12 @@ PLUGIN = Plugin(
         "fix_shapes": "olivelike_passes.graph.fix_shapes:FixShapes",
         "float16": "olivelike_passes.precision.float16:Float16",
         "fold_scales": "olivelike_passes.graph.fold_scales:FoldScales",
+        "fp8": "olivelike_passes.precision.fp8:Fp8",
         "fuse": "olivelike_passes.graph.fuse:Fuse",
         "fuse_transformers": "olivelike_passes.graph.fuse_transformers:FuseTransformers",
         "inline_functions": "olivelike_passes.graph.inline_functions:InlineFunctions",
         "insert_pre_post_processing": "olivelike_passes.graph.insert_pre_post_processing:InsertPrePostProcessing",
+        "int16": "olivelike_passes.precision.int16:Int16",
         "optimize_offline": "olivelike_passes.graph.optimize_offline:OptimizeOffline",
         "rename_io": "olivelike_passes.graph.rename_io:RenameIo",
         "simplify": "olivelike_passes.graph.simplify:Simplify",

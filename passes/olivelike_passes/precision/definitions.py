@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from onnx import NodeProto
 
+    from olivelike.contracts.target import Target
+
 OWN = ("", "ai.onnx")
 CPU = "CPUExecutionProvider"
 
@@ -63,6 +65,11 @@ def lacks_kernel(node: NodeProto, opsets: Mapping[str, int], kinds: Mapping[str,
         first <= version <= last and all(kind in types.get(variable, (kind,)) for variable, kind in kinds.items())
         for (first, last), types in _kernels().get((domain, node.op_type), ())
     )
+
+
+def is_cpu(target: Target) -> bool:
+    """Whether a model for a target runs on the CPU's kernels alone, which the installed runtime can be asked about."""
+    return all(provider.name in (CPU, "AzureExecutionProvider") for provider in target.providers)
 
 
 @cache

@@ -85,11 +85,7 @@ class HalfPass(GraphPass[ConfigT]):
         """
         prepare(model)
         part = self.plan(model, source, config, context.scratch)
-        refuse_idle(part, model, self.to)
-        outcome = convert(model, part, source.model, self.to, ends=not config.keep_io_types)
-        # The outcome fills as the weights are written, before anybody reads these notes.
-        notes: dict[str, Json] = {"clipped": outcome.clipped, "lifted": outcome.lifted, "in_float32": wide_kinds(part)}
-        return Rewritten(model, notes, outcome.made)
+        return finished(model, part, source, config, self.to)
 
     def plan(
         self, model: ModelProto, source: Artifact, config: ConfigT, scratch: Path, also: Collection[str] = ()
@@ -144,6 +140,18 @@ def typed_plan(model: ModelProto, source: Artifact, scratch: Path, narrow: str, 
     return part
 
 
+def finished(model: ModelProto, part: Part, source: Artifact, config: HalfConfig, to: Narrow) -> Rewritten:
+    """Converts a model as planned; its notes fill as the weights are written, before anybody reads them.
+
+    Raises:
+        RefusedError: OL301, nothing becomes narrow by this plan.
+    """
+    refuse_idle(part, model, to)
+    outcome = convert(model, part, source.model, to, ends=not config.keep_io_types)
+    notes: dict[str, Json] = {"clipped": outcome.clipped, "lifted": outcome.lifted, "in_float32": wide_kinds(part)}
+    return Rewritten(model, notes, outcome.made)
+
+
 def refuse_idle(part: Part, model: ModelProto, to: Narrow) -> None:
     """Refuses a plan by which nothing becomes narrow.
 
@@ -153,7 +161,7 @@ def refuse_idle(part: Part, model: ModelProto, to: Narrow) -> None:
     if any(map(is_narrow, steps_of(part))):
         return
     kinds = ", ".join(wide_kinds(part)) or "no operator computes with float32"
-    hint = "put `inline_functions: {}` before it" if model.functions else "a later opset may define more for it"
+    hint = "put `inline_functions: {}` before it" if model.functions else "put `convert_opset: {target: 17}` before it"
     raise fail(RefusedError, "OL301", f"nothing in the model can be {to}: it has {kinds}", hint=hint)
 
 
