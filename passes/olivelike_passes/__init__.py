@@ -27,6 +27,7 @@ PLUGIN = Plugin(
         "inline_functions": "olivelike_passes.graph.inline_functions:InlineFunctions",
         "insert_pre_post_processing": "olivelike_passes.graph.insert_pre_post_processing:InsertPrePostProcessing",
         "int16": "olivelike_passes.precision.int16:Int16",
+        "mixed_float": "olivelike_passes.precision.mixed_float:MixedFloat",
         "optimize_offline": "olivelike_passes.graph.optimize_offline:OptimizeOffline",
         "rename_io": "olivelike_passes.graph.rename_io:RenameIo",
         "simplify": "olivelike_passes.graph.simplify:Simplify",

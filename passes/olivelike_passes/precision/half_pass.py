@@ -18,6 +18,7 @@ from olivelike_passes.graph.graph_pass import GraphPass, Rewritten
 from olivelike_passes.graph.value_types import ValueTypes
 from olivelike_passes.header import unite_imports
 from olivelike_passes.holds import has_half, quantized_reasons
+from olivelike_passes.precision.angles import first_output
 from olivelike_passes.precision.convert import convert
 from olivelike_passes.precision.definitions import OWN
 from olivelike_passes.precision.kinds import kind_of
@@ -97,7 +98,7 @@ class HalfPass(GraphPass[ConfigT]):
             source: the artifact it comes from.
             config: which nodes stay in float32.
             scratch: an empty folder.
-            also: names of further nodes that stay.
+            also: first outputs of further nodes that stay.
 
         Raises:
             RefusedError: OL301, the type of a value cannot be found.
@@ -105,7 +106,7 @@ class HalfPass(GraphPass[ConfigT]):
 
         def stays(node: NodeProto) -> bool:
             by_kind = node.op_type in config.op_block_list or (node.op_type in STAY and node.domain in OWN)
-            return by_kind or node.name in also or _matches(node.name, config.node_block_list)
+            return by_kind or first_output(node) in also or _matches(node.name, config.node_block_list)
 
         return typed_plan(model, source, scratch, f"tensor({self.to})", stays, ends=not config.keep_io_types)
 
