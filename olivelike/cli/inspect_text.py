@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from olivelike.engine.inspect.inspect import Inspection
-    from olivelike.engine.inspect.quantization import Quantized
     from olivelike.engine.inspect.weights import Weights
+    from olivelike.onnxfile.quantization import Quantized
 
 MOST_LAYERS = 12
 MOST_VALUES = 12
@@ -139,6 +139,8 @@ def _weights(weights: Weights, console: Console) -> Iterator[str]:
 
 
 def _quantized(found: Quantized) -> str:
+    if not found.operators:
+        return f"weights in {found.style.value}"
     counts = ", ".join(f"{kind} {count}" for kind, count in found.operators.items())
     bits = f", {' and '.join(map(str, found.weight_bits))} bits" if found.weight_bits else ""
     blocks = f", blocks of {' and '.join(map(str, found.block_sizes))}" if found.block_sizes else ""

@@ -28,7 +28,8 @@ class ArrayDataset(Dataset):
     @property
     def count(self) -> int:
         """The number of samples."""
-        return min((len(column) for column in self._columns.values()), default=0)
+        sizes = [len(column) for column in self._columns.values() if column.ndim]
+        return min(sizes, default=int(bool(self._columns)))  # a value of no axes is the same for every sample
 
     @property
     def has_labels(self) -> bool:
@@ -43,7 +44,7 @@ class ArrayDataset(Dataset):
         end = min(self.count, most or self.count)
         for start in range(0, end, size):
             stop = min(start + size, end)
-            feeds = {name: column[start:stop] for name, column in self._columns.items()}
+            feeds = {name: column[start:stop] if column.ndim else column for name, column in self._columns.items()}
             yield Batch(feeds, labels[start:stop] if self.has_labels else labels[:0], stop - start)
 
 

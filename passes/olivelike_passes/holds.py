@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from olivelike.onnxfile.quantization import quantization_of, told
 from olivelike.onnxfile.quantized import is_quantized
 from olivelike.onnxfile.read import opset
 from olivelike.onnxfile.walk import graphs, nodes, tensors
@@ -15,6 +16,16 @@ if TYPE_CHECKING:
 def quantized_operators(model: ModelProto) -> tuple[str, ...]:
     """Returns the types of operators in a model that compute on quantized values, sorted; empty for a float model."""
     return tuple(sorted({node.op_type for node in nodes(model) if is_quantized(node.op_type)}))
+
+
+def quantized_reasons(model: ModelProto) -> list[str]:
+    """Returns the reason against quantizing a model that is quantized already: how it is, and the way back."""
+    operators = quantized_operators(model)
+    if not operators:
+        return []
+    found = told(style for style in quantization_of(model) if style.operators)
+    way_out = "put `dequantize: {}` before it"
+    return [f"the model is quantized already ({', '.join(operators)}): {found}; {way_out}"]
 
 
 def unknown_operators(model: ModelProto) -> tuple[str, ...]:

@@ -20,7 +20,6 @@ from olivelike.engine.inspect.operators import (
     opsets,
     with_libraries,
 )
-from olivelike.engine.inspect.quantization import Quantized, quantization
 from olivelike.engine.inspect.weights import Weights, weights
 from olivelike.engine.libraries import beside
 from olivelike.engine.located import located
@@ -29,6 +28,7 @@ from olivelike.evaluate.sessions.operators import RuntimeOperators, runtime_oper
 from olivelike.evaluate.sessions.providers import available_providers
 from olivelike.onnxfile.defects import defects
 from olivelike.onnxfile.external import check_external
+from olivelike.onnxfile.quantization import Quantized, quantization_of
 from olivelike.onnxfile.read import Signature, Value, read_structure, signature_of
 from olivelike.registry import installed
 
@@ -192,7 +192,7 @@ def inspect(path: Path, provider: str = "cpu", libraries: Sequence[str] = ()) ->
         custom_operators(model, uses, known),
         functions(model),
         weights(model, source.model),
-        quantization(model),
+        quantization_of(model),
         _defects(model, source),
         applicable(installed(), source, model, target),  # stands last: it takes the weights out of the model
     )

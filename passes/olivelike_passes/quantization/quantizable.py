@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from olivelike.onnxfile.read import opset
 from olivelike.onnxfile.walk import graphs
-from olivelike_passes.holds import has_half, quantized_operators
+from olivelike_passes.holds import has_half, quantized_reasons
 from olivelike_passes.naming import unmatched
 from olivelike_passes.weights import WEIGHTS_ARE_INPUTS, replaceable_weights
 
@@ -43,10 +43,7 @@ def common_reasons(
     model: ModelProto, op_types: Sequence[str], known: Sequence[str], exclude_nodes: Sequence[str]
 ) -> list[str]:
     """Returns the reasons against quantizing a model that hold for every way of quantization."""
-    reasons = []
-    quantized = quantized_operators(model)
-    if quantized:
-        reasons.append(f"the model is quantized already ({', '.join(quantized)})")
+    reasons = quantized_reasons(model)
     if has_half(model):
         reasons.append("the model is in half precision: quantize the float32 model")
     strange = sorted(set(op_types) - set(known))

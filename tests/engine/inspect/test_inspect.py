@@ -17,10 +17,10 @@ from olivelike.contracts.target import Target
 from olivelike.engine.inspect.applicable import Answer, Candidate
 from olivelike.engine.inspect.inspect import Inspection, inspect
 from olivelike.engine.inspect.operators import Place
-from olivelike.engine.inspect.quantization import Style
 from olivelike.errors import InputError
 from olivelike.evaluate.sessions.operators import Support
 from olivelike.onnxfile import tensors
+from olivelike.onnxfile.quantization import Style
 from olivelike.onnxfile.read import read_structure
 from olivelike.registry import installed
 from olivelike.testing import models, odd_models

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from olivelike.digest import JsonObject
 from olivelike.onnxfile.quantized import is_quantized
 from olivelike.onnxfile.sizes import PACKED_BITS
-from olivelike.onnxfile.walk import graphs, nodes
+from olivelike.onnxfile.walk import graphs, nodes, tensors
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -31,12 +31,15 @@ class Style(Enum):
 
     `QDQ`: pairs of `QuantizeLinear` and `DequantizeLinear` around float operators. `QOPERATOR`: operators that compute on
     integers with fixed scales. `DYNAMIC`: scales of activations are found while running. `WEIGHT_ONLY`: weights alone.
+    `FLOAT16` and `BFLOAT16`: weights that are narrow floats.
     """
 
     QDQ = "qdq"
     QOPERATOR = "qoperator"
     DYNAMIC = "dynamic"
     WEIGHT_ONLY = "weight_only"
+    FLOAT16 = "float16"
+    BFLOAT16 = "bfloat16"
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +48,7 @@ class Quantized:
 
     Attributes:
         style: which.
-        operators: types of its nodes, each with their number.
+        operators: types of its nodes, each with their number; none for narrow floats, which every operator may take.
         weight_bits: of the weights, as far as the graph says so.
         block_sizes: how many weights share a scale; empty where a tensor or a channel does.
     """
@@ -65,15 +68,40 @@ class Quantized:
         }
 
 
-def quantization(model: ModelProto) -> tuple[Quantized, ...]:
-    """Returns the styles of quantization in a model; nothing for one in floating point. Reads the structure only."""
+def quantization_of(model: ModelProto) -> tuple[Quantized, ...]:
+    """Returns the styles of quantization in a model; nothing for one in float32. Reads the structure only."""
     widths = dict(_widths(model))
     rounds = any(node.op_type == PAIR[0] for node in nodes(model))
     found: dict[Style, list[NodeProto]] = {}
     for node in nodes(model):
         if is_quantized(node.op_type):
             found.setdefault(_style(node, rounds=rounds), []).append(node)
-    return tuple(_quantized(style, found[style], widths) for style in Style if style in found)
+    styles = [_quantized(style, found[style], widths) for style in Style if style in found]
+    return (*styles, *_narrow_floats(model))
+
+
+def told(found: Iterable[Quantized]) -> str:
+    """Returns styles in a few words, for a reason.
+
+    >>> told([Quantized(Style.WEIGHT_ONLY, {"MatMulNBits": 2}, (4,), (32,))])
+    'weight_only, 4 bits in blocks of 32'
+    """
+    return "; ".join(map(_told, found))
+
+
+def _told(style: Quantized) -> str:
+    bits = f", {' and '.join(map(str, style.weight_bits))} bits" if style.weight_bits else ""
+    blocks = f" in blocks of {' and '.join(map(str, style.block_sizes))}" if style.block_sizes else ""
+    return f"{style.style.value}{bits}{blocks}"
+
+
+def _narrow_floats(model: ModelProto) -> Iterator[Quantized]:
+    import onnx
+
+    held = {tensor.data_type for tensor in tensors(model) if tensor.dims}
+    for style, kind in ((Style.FLOAT16, onnx.TensorProto.FLOAT16), (Style.BFLOAT16, onnx.TensorProto.BFLOAT16)):
+        if kind in held:
+            yield Quantized(style, {}, (16,), ())
 
 
 def _style(node: NodeProto, *, rounds: bool) -> Style:
