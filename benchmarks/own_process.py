@@ -16,6 +16,7 @@ from typing import TypeAlias
 
 Taken: TypeAlias = "dict[str, float]"
 """What a piece of work took: `seconds`, and `memory` in bytes."""
+TOLD = "took: "
 
 
 class AnonymousMemory(threading.Thread):
@@ -40,12 +41,13 @@ class AnonymousMemory(threading.Thread):
 
 
 def watched(work: Callable[[], object]) -> None:
-    """Does the work and prints as the last line what it took; called in the process of its own."""
+    """Does the work and prints a line with what it took; called in the process of its own."""
     memory = AnonymousMemory()
     memory.start()
     begin = perf_counter()
     work()
-    print(json.dumps({"seconds": perf_counter() - begin, "memory": memory.peak - memory.first}))
+    seconds = perf_counter() - begin
+    print(f"\n{TOLD}{json.dumps({'seconds': seconds, 'memory': memory.peak - memory.first})}", flush=True)
 
 
 def in_own_process(
@@ -68,7 +70,12 @@ def in_own_process(
     if done.returncode or not made.exists():
         lines = (done.stderr or "no output").strip().splitlines()
         return f"failed: {lines[-1][:120] if lines else done.returncode}"
-    found: Taken = json.loads(done.stdout.strip().splitlines()[-1])
+    told = [
+        line for line in done.stdout.splitlines() if line.startswith(TOLD)
+    ]  # tools print before it, and some as they end
+    if not told:
+        return "failed: it ended without saying what it took"
+    found: Taken = json.loads(told[-1].removeprefix(TOLD))
     return found
 
 

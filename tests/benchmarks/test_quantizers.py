@@ -45,6 +45,13 @@ def test_work_that_wrote_nothing_gave_nothing(tmp_path: Path) -> None:
     assert isinstance(in_own_process([sys.executable, "-c", "pass"], tmp_path / "made", limit=60), str)
 
 
+def test_what_tools_print_around_it_does_not_hide_what_was_taken(tmp_path: Path) -> None:
+    chatty = f"print('begins', end='')\n{WATCHED}\nprint('the end')"
+    assert isinstance(
+        in_own_process([sys.executable, "-c", chatty, str(tmp_path / "made")], tmp_path / "made", limit=60), dict
+    )
+
+
 def test_the_middle_leaves_out_what_gave_nothing() -> None:
     assert middle([{"seconds": 3.0}, "failed", {"seconds": 1.0}, {"seconds": 2.0}], "seconds") == 2.0
     assert middle(["failed"], "seconds") == 0.0
