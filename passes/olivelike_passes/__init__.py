@@ -6,6 +6,7 @@ from olivelike.contracts.plugin import Plugin
 
 PLUGIN = Plugin(
     passes={
+        "activation_statistics": "olivelike_passes.quantization.activation_statistics:ActivationStatistics",
         "add_metadata": "olivelike_passes.graph.add_metadata:AddMetadata",
         "calibrate": "olivelike_passes.quantization.calibrate:Calibrate",
         "change_io_types": "olivelike_passes.graph.change_io_types:ChangeIoTypes",
@@ -23,6 +24,7 @@ PLUGIN = Plugin(
         "fuse_transformers": "olivelike_passes.graph.fuse_transformers:FuseTransformers",
         "inline_functions": "olivelike_passes.graph.inline_functions:InlineFunctions",
         "insert_pre_post_processing": "olivelike_passes.graph.insert_pre_post_processing:InsertPrePostProcessing",
+        "nbits_to_qdq": "olivelike_passes.quantization.nbits_to_qdq:NBitsToQdq",
         "optimize_offline": "olivelike_passes.graph.optimize_offline:OptimizeOffline",
         "rename_io": "olivelike_passes.graph.rename_io:RenameIo",
         "simplify": "olivelike_passes.graph.simplify:Simplify",
@@ -30,5 +32,6 @@ PLUGIN = Plugin(
         "static_quant": "olivelike_passes.quantization.static_quant:StaticQuant",
         "strip": "olivelike_passes.graph.strip:Strip",
         "surgery": "olivelike_passes.surgery.surgery:Surgery",
+        "weight_only": "olivelike_passes.quantization.weight_only:WeightOnly",
     },
 )

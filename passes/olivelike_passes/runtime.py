@@ -38,7 +38,7 @@ class Unsaved:
 
 
 def open_session(
-    model: Path,
+    model: Path | bytes,
     source: Artifact,
     level: Level = "DISABLE_ALL",
     save: SaveTo | Unsaved = Unsaved(),
@@ -48,7 +48,7 @@ def open_session(
     """Opens a model, on the CPU unless other providers are named.
 
     Args:
-        model: the model's file.
+        model: the model's file, or what stands in one; an entry then says where its external data lie.
         source: the artifact whose custom-operator libraries it needs.
         level: how far the runtime optimizes the graph.
         save: whether and where to write the optimized graph, and optimizers to leave out.
