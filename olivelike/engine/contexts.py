@@ -19,6 +19,7 @@ from olivelike.digest import Json, files_below
 from olivelike.engine.goals import Goals
 from olivelike.errors import InputError, fail
 from olivelike.evaluate.sessions.session import open_session
+from olivelike.onnxfile.read import signature
 from olivelike.registry import Registry, installed
 from olivelike.sources.calling import load_call
 from olivelike.sources.dataset import open_dataset
@@ -55,8 +56,9 @@ class PassDesk:
         return {name: self.store.open(digest) for name, digest in self.task.needed.items()}
 
     def data(self, name: str, model: Path) -> Dataset:
-        """Opens a data entry, cast to the inputs of a model."""
-        return dataset(self.task.data[name], self._session(model).inputs, self.store)
+        """Opens a data entry, cast to the inputs of a model; its weights, which a session would hold twice, are not read."""
+        inputs = tuple(TensorInfo(value.name, value.dtype, value.shape) for value in signature(model).inputs)
+        return dataset(self.task.data[name], inputs, self.store)
 
     def run(self, model: Path, feeds: Mapping[str, Array], outputs: Sequence[str] = ()) -> dict[str, Array]:
         """Runs a model once on the target; on the CPU where the target is not present."""

@@ -27,6 +27,7 @@ PLUGIN = Plugin(
         "nbits_to_qdq": "olivelike_passes.quantization.nbits_to_qdq:NBitsToQdq",
         "optimize_offline": "olivelike_passes.graph.optimize_offline:OptimizeOffline",
         "rename_io": "olivelike_passes.graph.rename_io:RenameIo",
+        "sensitivity": "olivelike_passes.quantization.sensitivity:Sensitivity",
         "simplify": "olivelike_passes.graph.simplify:Simplify",
         "split": "olivelike_passes.graph.split:Split",
         "static_quant": "olivelike_passes.quantization.static_quant:StaticQuant",

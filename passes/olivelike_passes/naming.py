@@ -7,7 +7,7 @@ from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from onnx import ModelProto
+    from onnx import ModelProto, NodeProto
 
 
 def name_nodes(model: ModelProto) -> None:
@@ -17,6 +17,11 @@ def name_nodes(model: ModelProto) -> None:
         if not node.name or node.name in taken:
             node.name = f"{node.name or node.op_type}_{index}"
         taken.add(node.name)
+
+
+def name_of(node: NodeProto) -> str:
+    """Returns a node's name, or that of what it makes first if it has none."""
+    return str(node.name or node.output[0])
 
 
 def matching(model: ModelProto, patterns: Iterable[str]) -> list[str]:

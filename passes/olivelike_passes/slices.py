@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 ELEMENTS = 1 << 18
@@ -26,6 +26,16 @@ def in_slices(rows: int, elements_per_row: int, work: Callable[[slice], None], *
         return
     with ThreadPoolExecutor(cores()) as pool:
         for _ in pool.map(work, parts):  # raises what a slice raised
+            pass
+
+
+def at_once(work: Callable[[str], None], names: Sequence[str]) -> None:
+    """Calls a function for each of some names, several at a time; what it does for one does not depend on the others."""
+    if len(names) == 1:
+        work(names[0])
+        return
+    with ThreadPoolExecutor(cores()) as pool:
+        for _ in pool.map(work, names):  # raises what one raised
             pass
 
 

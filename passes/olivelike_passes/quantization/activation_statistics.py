@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 STATISTICS = "statistics.json"
 CHANNELS = "channels.npy"
-KINDS = ("mean_magnitude", "peak", "mean", "mean_square")
+KINDS = ("mean_magnitude", "peak", "mean", "mean_square", "low", "high")
 GRAMS_AT_ONCE = 400_000_000
 """Bytes of sums of products that are held at a time; more take several runs over the data."""
 NOTHING = "the model multiplies nothing by a constant matrix that data flow into, so that there is nothing to look at"
@@ -51,7 +51,7 @@ class StatisticsConfig(PassConfig):
 
 
 class ActivationStatistics(Pass[StatisticsConfig]):
-    """Finds mean, mean magnitude, mean square and peak of every channel that flows into a matrix or a convolution.
+    """Finds mean, mean magnitude, mean square and extremes of every channel that flows into a matrix or a convolution.
 
     What it does:
         Runs the model on data and looks at the inputs of `MatMul` and `Gemm` with constant matrices (per channel of the last
@@ -154,6 +154,14 @@ class Statistics:
     def mean_square(self, name: str) -> Floats:
         """Returns the mean of `x^2` of every channel, float32 `[K]`: the diagonal of the gram."""
         return self._row(name, "mean_square")
+
+    def low(self, name: str) -> Floats:
+        """Returns the lowest number of every channel, float32 `[K]`."""
+        return self._row(name, "low")
+
+    def high(self, name: str) -> Floats:
+        """Returns the highest number of every channel, float32 `[K]`."""
+        return self._row(name, "high")
 
     def has_gram(self, name: str) -> bool:
         """Whether the products of a value's channels were summed up."""
@@ -276,7 +284,7 @@ def _write(out: Path, moments: Mapping[str, Moments], with_gram: Collection[str]
     for number, (name, seen) in enumerate(moments.items()):
         gram = _gram_file(number) if name in with_gram else ""
         values.append({"name": name, "rows": seen.rows, "start": start, "channels": seen.channels, "gram": gram})
-        rows.append(np.stack([seen.mean_magnitude, seen.peak, seen.mean, seen.mean_square]))
+        rows.append(np.stack([getattr(seen, kind) for kind in KINDS]))
         start += seen.channels
     np.save(out / CHANNELS, np.concatenate([np.zeros((len(KINDS), 0), np.float32), *rows], axis=1))
     (out / STATISTICS).write_bytes(canonical_json({"values": values}))

@@ -3,33 +3,32 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from olivelike.contracts.artifact import Artifact, Manifest
-from olivelike.contracts.data import Batch, DataName, Dataset
+from olivelike.contracts.data import DataName
 from olivelike.contracts.passes import Pass, PassConfig, PassContext, Reads
 from olivelike.contracts.target import Target
 from olivelike.digest import canonical_json
-from olivelike.errors import RefusedError, fail
-from olivelike.onnxfile.read import read_structure, signature
-from olivelike.onnxfile.write import write_model
-from olivelike_passes.prepare import prepared
+from olivelike.onnxfile.read import read_structure
+from olivelike_passes.quantization.observing import Sampling, Watched, grouped
 from olivelike_passes.quantization.quantizable import STATIC_TYPES, common_reasons, is_foreign
-from olivelike_passes.quantization.ranges import Method, Observed, range_of
-from olivelike_passes.runtime import open_session
+from olivelike_passes.quantization.ranges import Method, Observed, Rule
+from olivelike_passes.slices import at_once
 
 if TYPE_CHECKING:
     from onnx import ModelProto
-    from onnxruntime import InferenceSession
 
     from olivelike.contracts.data import Array
 
 RANGES = "ranges.json"
-USUAL_BATCH = 8
+ONLY_FOR = {"percentile": "percentile", "bits": "mse", "symmetric": "mse"}
+"""Which method a parameter is for."""
 
 
 class CalibrateConfig(PassConfig):
@@ -38,13 +37,28 @@ class CalibrateConfig(PassConfig):
     data: DataName
     """The data entry to run the model on."""
     method: Method = "minmax"
-    """`minmax` takes the extremes, `entropy` and `percentile` cut outliers off."""
+    """`minmax` takes the extremes, `moving_average` the mean of the batches' extremes; `percentile` and `entropy` cut outliers
+    off, and `mse` does where that costs less than the coarser grid would."""
     samples: int = Field(0, ge=0)
     """How many samples to use, the first ones of the entry; 0 uses all."""
     batch: int = Field(0, ge=0)
-    """Samples per run; 0 takes what the model fixes, or 8. It bounds memory: one batch's activations are held at a time."""
+    """Samples per run; 0 takes what the model fixes, or 8, or fewer where their values would take too much memory."""
     percentile: float = Field(99.999, gt=50, le=100)
     """For `percentile`: the share of values, in percent, whose magnitude is inside the range."""
+    bits: int = Field(8, ge=2, le=16)
+    """For `mse`: the bits of the grid."""
+    symmetric: bool = False
+    """For `mse`: whether zero lies in the middle of the grid."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _leave_out_what_has_no_effect(cls, value: object) -> object:
+        """A method takes no other's parameters: equal ranges have equal configurations, so that variants share them."""
+        if not isinstance(value, Mapping):
+            return value
+        method = value.get("method", "minmax")
+        idle = {name for name, only in ONLY_FOR.items() if method != only}
+        return {name: item for name, item in value.items() if name not in idle}
 
 
 class Calibrate(Pass[CalibrateConfig]):
@@ -58,7 +72,8 @@ class Calibrate(Pass[CalibrateConfig]):
 
     Limits:
         Runs on the CPU, unoptimized. Values that are not finite are left out. Activations inside branches and loops are
-        not seen.
+        not seen. A percentile is exact to 1/128 of itself, and never too small. What `moving_average` finds depends on the
+        size of batches. Memory does not grow with samples; activations beyond 128 MB are watched in several runs.
 
     Example:
         ```yaml
@@ -83,22 +98,19 @@ class Calibrate(Pass[CalibrateConfig]):
 
         Raises:
             RefusedError: OL301, the data are empty, or the runtime cannot load the model.
+            InputError: OL206, the model cannot be run on the data.
         """
-        model = prepared(source, context.scratch)
-        wanted = _activations(model)
-        session = open_session(_exposing(model, wanted, context.scratch), source)
-        observed = {name: Observed(histogram=config.method != "minmax") for name in wanted}
-        dataset = context.data(config.data, source.model)
-        most = min(config.samples or dataset.count, dataset.count)
-        done = 0
-        for batch in _batches(dataset, source.model, config):
-            for name, values in _values(session, wanted, batch):
-                observed[name].see(values)
-            done += batch.size
-            context.progress(done / max(most, 1), f"{done} of {most} samples")
-        if not done:
-            raise fail(RefusedError, "OL301", f"the data entry {config.data!r} gives no batch to calibrate on")
-        ranges = {name: list(range_of(seen, config.method, config.percentile)) for name, seen in observed.items()}
+        watched = Watched(source, context, Sampling(config.data, config.samples, config.batch))
+        names = watched.floats(_activations(watched.model))
+        plan = watched.plan(names)
+        rule = Rule(config.method, config.percentile, config.bits, config.symmetric)
+        ranges: dict[str, list[float]] = {}
+        groups = grouped(plan, names)
+        for number, group in enumerate(groups):
+            observed = {name: Observed(rule) for name in group}
+            for values in watched.values(group, plan, (number, len(groups))):
+                at_once(partial(_see, observed, values), group)
+            ranges |= {name: list(seen.range()) for name, seen in observed.items()}
         (out / RANGES).write_bytes(canonical_json(ranges))
         return Manifest(kind="calibration", parts={"ranges": RANGES})
 
@@ -109,40 +121,11 @@ def read_ranges(artifact: Artifact) -> dict[str, tuple[float, float]]:
     return {name: (low, high) for name, (low, high) in written.items()}
 
 
+def _see(observed: Mapping[str, Observed], values: Mapping[str, Array], name: str) -> None:
+    observed[name].see(values[name])
+
+
 def _activations(model: ModelProto) -> list[str]:
-    """Returns the float32 values that go in or out of nodes a static quantizer knows, in the order of the graph."""
-    from onnx import TensorProto
-
-    graph = model.graph
-    entries = (*graph.input, *graph.output, *graph.value_info)
-    floats = {entry.name for entry in entries if entry.type.tensor_type.elem_type == TensorProto.FLOAT}
-    floats -= {tensor.name for tensor in graph.initializer}
-    nodes = (node for node in graph.node if node.op_type in STATIC_TYPES and not is_foreign(node))
-    names = dict.fromkeys(name for node in nodes for name in (*node.input, *node.output))
-    return [name for name in names if name in floats]
-
-
-def _exposing(model: ModelProto, wanted: Sequence[str], scratch: Path) -> Path:
-    """Writes the model with the wanted values among its outputs; inputs stay out of them, they are known."""
-    from onnx import ValueInfoProto
-
-    known = {entry.name for entry in (*model.graph.input, *model.graph.output)}
-    model.graph.output.extend(ValueInfoProto(name=name) for name in wanted if name not in known)
-    folder = scratch / "exposing"
-    folder.mkdir()
-    return write_model(model, folder)
-
-
-def _batches(dataset: Dataset, model: Path, config: CalibrateConfig) -> Iterator[Batch]:
-    """Yields batches of a size that the model takes; where it fixes the size, a smaller rest is left out."""
-    fixed = [value.shape[0] for value in signature(model).inputs if value.shape and isinstance(value.shape[0], int)]
-    size = fixed[0] if fixed else config.batch or USUAL_BATCH
-    for batch in dataset.batches(size, config.samples):
-        if not fixed or batch.size == size:
-            yield batch
-
-
-def _values(session: InferenceSession, wanted: Sequence[str], batch: Batch) -> Iterator[tuple[str, Array]]:
-    computed = [name for name in wanted if name not in batch.feeds]
-    yield from zip(computed, session.run(computed, dict(batch.feeds)), strict=True)
-    yield from ((name, batch.feeds[name]) for name in wanted if name in batch.feeds)
+    """Returns the values that go in or out of nodes a static quantizer knows, in the order of the graph."""
+    nodes = (node for node in model.graph.node if node.op_type in STATIC_TYPES and not is_foreign(node))
+    return list(dict.fromkeys(name for node in nodes for name in (*node.input, *node.output)))

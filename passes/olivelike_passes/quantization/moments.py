@@ -19,12 +19,13 @@ ROWS = 4096
 
 
 class Moments:
-    """Mean, mean magnitude, mean square and peak of every channel of a value, batch by batch.
+    """Mean, mean magnitude, mean square and extremes of every channel of a value, batch by batch.
 
     Attributes:
         channels: how many there are.
         rows: how many vectors were seen.
-        peak: the largest magnitude of every channel, float32 `[channels]`.
+        low: the lowest number of every channel, float32 `[channels]`; 0 where nothing was seen.
+        high: the highest.
     """
 
     def __init__(self, channels: int) -> None:
@@ -32,7 +33,8 @@ class Moments:
 
         self.channels = channels
         self.rows = 0
-        self.peak = np.zeros(channels, np.float32)
+        self.low = np.zeros(channels, np.float32)
+        self.high = np.zeros(channels, np.float32)
         self._sums = np.zeros((3, channels))
 
     def see(self, values: Values, axis: int) -> None:
@@ -44,8 +46,16 @@ class Moments:
             self._sums[0] += magnitudes.sum(axis=0)
             self._sums[1] += rows.sum(axis=0)
             self._sums[2] += np.einsum("ij,ij->j", rows, rows)
-            np.maximum(self.peak, magnitudes.max(axis=0, initial=0), out=self.peak)
+            low, high = rows.min(axis=0), rows.max(axis=0)
+            self.low, self.high = (np.minimum(low, self.low), np.maximum(high, self.high)) if self.rows else (low, high)
             self.rows += len(rows)
+
+    @property
+    def peak(self) -> Floats:
+        """The largest magnitude of every channel."""
+        import numpy as np
+
+        return np.maximum(-self.low, self.high)
 
     @property
     def mean_magnitude(self) -> Floats:

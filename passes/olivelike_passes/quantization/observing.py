@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from olivelike.contracts.data import Array
 
-AT_ONCE = 256 << 20
+AT_ONCE = 128 << 20
 """Bytes of watched values that are held at a time; more take smaller batches, then several runs over the data."""
 USUAL_BATCH = 8
 FLOATS = frozenset({"tensor(float)", "tensor(float16)", "tensor(bfloat16)"})

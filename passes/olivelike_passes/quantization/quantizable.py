@@ -1,4 +1,4 @@
-"""What the runtime's quantizers can quantize, and whether a model holds any of it. Reads structure only."""
+"""What can be quantized, and whether a model holds any of it. Reads structure only."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from olivelike.onnxfile.read import opset
 from olivelike.onnxfile.walk import graphs
 from olivelike_passes.holds import has_half, quantized_operators
 from olivelike_passes.naming import unmatched
-from olivelike_passes.weights import WEIGHTS_ARE_INPUTS, float_constants, replaceable_weights
+from olivelike_passes.weights import WEIGHTS_ARE_INPUTS, replaceable_weights
 
 if TYPE_CHECKING:
     from onnx import ModelProto, NodeProto
@@ -67,16 +67,6 @@ def opset_reason(model: ModelProto, needed: int, what: str) -> list[str]:
     return [f"{what} needs opset {needed} or later, and the model has {found}: {way_out}"]
 
 
-def weighted_nodes(model: ModelProto, op_types: Collection[str]) -> tuple[NodeProto, ...]:
-    """Returns the main graph's nodes of some types that have a constant float32 weight to quantize."""
-    constant = float_constants(model) - replaceable_weights(model)
-    return tuple(
-        node
-        for node in model.graph.node
-        if node.op_type in op_types and not is_foreign(node) and any(name in constant for name in _weights(node))
-    )
-
-
 def computing_nodes(model: ModelProto, op_types: Collection[str]) -> tuple[NodeProto, ...]:
     """Returns the main graph's nodes of some types that a static quantizer starts from."""
     left_alone = frozenset(untouchable(model))
@@ -99,18 +89,23 @@ def untouchable(model: ModelProto) -> Iterator[str]:
             yield node.name
 
 
-def nothing_reason(model: ModelProto, op_types: Collection[str], found: Collection[object]) -> list[str]:
-    """Returns the reason against a model without anything to quantize, as helpful as its structure allows."""
+def nothing_reason(
+    model: ModelProto, op_types: Collection[str], found: Collection[object], *, looks_inside: bool = False
+) -> list[str]:
+    """Returns the reason against a model without anything to quantize, as helpful as its structure allows.
+
+    Args:
+        model: a structure.
+        op_types: what was looked for.
+        found: what was found.
+        looks_inside: whether branches and loops were looked into.
+    """
     if found:
         return []
     wanted = ", ".join(sorted(op_types))
     if replaceable_weights(model):
         return [WEIGHTS_ARE_INPUTS]
     inner = {node.op_type for graph in list(graphs(model))[1:] for node in graph.node}
-    if inner.intersection(op_types):
+    if not looks_inside and inner.intersection(op_types):
         return ["what could be quantized lies inside a branch or a loop, where the quantizer does not look"]
     return [f"the model has nothing to quantize: no {wanted} with float32 values"]
-
-
-def _weights(node: NodeProto) -> list[str]:
-    return [node.input[index] for index in WEIGHT_INPUTS.get(node.op_type, ()) if index < len(node.input)]

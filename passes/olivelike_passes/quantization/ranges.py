@@ -1,8 +1,12 @@
-"""Ranges of activations from calibration data, one batch at a time in bounded memory: min-max, entropy, percentile."""
+"""Ranges of activations from calibration data, one batch at a time: what each method must remember, and what it makes of it."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, TypeAlias, assert_never
+
+from olivelike_passes.quantization.least_error import least_error_range
+from olivelike_passes.quantization.sketch import Sketch
 
 if TYPE_CHECKING:
     import numpy as np
@@ -11,7 +15,7 @@ if TYPE_CHECKING:
     Values: TypeAlias = NDArray[np.generic]
     Counts: TypeAlias = NDArray[np.int64]
 
-Method: TypeAlias = Literal["minmax", "entropy", "percentile"]
+Method: TypeAlias = Literal["minmax", "moving_average", "percentile", "entropy", "mse"]
 Range: TypeAlias = tuple[float, float]
 
 BINS = 2048
@@ -20,34 +24,98 @@ STRIDE = 8
 DENSE = 8
 FLOOR = 1e-7
 KEPT = 0.999
+PIECE = 1 << 18
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """How a range follows from what was seen.
+
+    Attributes:
+        method: `minmax` takes the extremes; `moving_average` the mean of the batches' extremes; `percentile` cuts the magnitude
+            at a share of the values; `entropy` cuts it where the quantized distribution is closest to the real one; `mse`
+            where rounding and clipping together cost least.
+        percentile: that share, in percent.
+        bits: for `mse`, of the grid.
+        symmetric: for `mse`, whether zero lies in the middle of the grid.
+    """
+
+    method: Method
+    percentile: float = 99.999
+    bits: int = 8
+    symmetric: bool = False
 
 
 class Observed:
-    """What was seen of one activation: its extremes, and a histogram of magnitudes over `[0, reach]`."""
+    """What was seen of one activation: extremes, and what its rule asks for; at most 50 kB, however many values."""
 
-    def __init__(self, *, histogram: bool) -> None:
-        """Starts with nothing seen; without `histogram`, only the extremes are kept."""
-        import numpy as np
-
+    def __init__(self, rule: Rule) -> None:
+        """Starts with nothing seen."""
         self.low = self.high = 0.0
-        self.reach = 0.0
-        self._seen = False
-        self._histogram = histogram
-        self.counts: Counts = np.zeros(BINS if histogram else 0, np.int64)
+        self.histogram = Histogram()
+        self.sketch = Sketch()
+        self._rule = rule
+        self._batches = 0
+        self._lows = self._highs = 0.0
 
     def see(self, values: Values) -> None:
         """Takes in one batch's values; what is not finite (masks) is left out."""
         import numpy as np
 
-        numbers = values.astype(np.float32)
-        finite = numbers[np.isfinite(numbers)]
-        if not finite.size:
+        numbers = values.astype(np.float32, copy=False).reshape(-1)
+        if not np.isfinite(numbers).all():
+            numbers = numbers[np.isfinite(numbers)]
+        if not numbers.size:
             return
-        low, high = float(finite.min()), float(finite.max())
-        self.low, self.high = (min(self.low, low), max(self.high, high)) if self._seen else (low, high)
-        self._seen = True
-        if self._histogram:
-            self._count(np.abs(finite))
+        low, high = float(numbers.min()), float(numbers.max())
+        self.low, self.high = (min(self.low, low), max(self.high, high)) if self._batches else (low, high)
+        self._batches += 1
+        self._lows, self._highs = self._lows + low, self._highs + high
+        match self._rule.method:
+            case "entropy":
+                self.histogram.see(numbers)
+            case "percentile" | "mse":
+                self.sketch.see(numbers)
+            case "minmax" | "moving_average":
+                pass
+            case _:
+                assert_never(self._rule.method)
+
+    def range(self) -> Range:
+        """Returns the range in which the activation is to be represented; zero to zero if nothing was seen."""
+        rule = self._rule
+        match rule.method:
+            case "minmax":
+                return self.low, self.high
+            case "moving_average":
+                return self._lows / max(self._batches, 1), self._highs / max(self._batches, 1)
+            case "percentile":
+                return self._clipped(self.sketch.magnitude_at(rule.percentile / 100))
+            case "entropy":
+                return self._clipped(self.histogram.reach * _entropy_bin(self.histogram.counts) / BINS)
+            case "mse":
+                return least_error_range(self.sketch, self.low, self.high, rule.bits, symmetric=rule.symmetric)
+            case _:
+                assert_never(rule.method)
+
+    def _clipped(self, most: float) -> Range:
+        return max(self.low, -most), min(self.high, most)
+
+
+class Histogram:
+    """Magnitudes in bins of one width over `[0, reach]`, which doubles as larger ones come: no bin exceeds 1/1024 of the peak."""
+
+    def __init__(self) -> None:
+        """Starts with nothing seen."""
+        import numpy as np
+
+        self.reach = 0.0
+        self.counts: Counts = np.zeros(BINS, np.int64)
+
+    def see(self, values: NDArray[np.float32]) -> None:
+        """Takes in finite values."""
+        for start in range(0, values.size, PIECE):
+            self._count(abs(values[start : start + PIECE]))
 
     def _count(self, magnitudes: NDArray[np.float32]) -> None:
         import numpy as np
@@ -65,38 +133,6 @@ class Observed:
         # In float64, because BINS / reach overflows float32 for the tiniest reaches.
         bins = (magnitudes.astype(np.float64) * (BINS / self.reach)).astype(np.int64)
         self.counts += np.bincount(np.minimum(bins, BINS - 1), minlength=BINS)
-
-
-def range_of(observed: Observed, method: Method, percentile: float) -> Range:
-    """Returns the range in which an activation is to be represented.
-
-    Args:
-        observed: what was seen of it.
-        method: `minmax` takes the extremes; `percentile` cuts the magnitude at a share of the values; `entropy` cuts it
-            where the quantized distribution is closest to the real one.
-        percentile: that share, in percent.
-    """
-    match method:
-        case "minmax":
-            return observed.low, observed.high
-        case "percentile":
-            return _clipped(observed, _percentile_bin(observed.counts, percentile))
-        case "entropy":
-            return _clipped(observed, _entropy_bin(observed.counts))
-        case _:
-            assert_never(method)
-
-
-def _clipped(observed: Observed, bins: int) -> Range:
-    most = observed.reach * bins / BINS
-    return max(observed.low, -most), min(observed.high, most)
-
-
-def _percentile_bin(counts: Counts, percentile: float) -> int:
-    import numpy as np
-
-    share = np.cumsum(counts) / max(int(counts.sum()), 1)
-    return min(int(np.searchsorted(share, percentile / 100)) + 1, BINS)
 
 
 def _entropy_bin(counts: Counts) -> int:

@@ -53,7 +53,8 @@ class StaticQuantConfig(PassConfig):
     reduce_range: bool = False
     """Weights in 7 bits, which keeps CPUs without VNNI from saturating."""
     calibration: Method = "minmax"
-    """How ranges follow from data: `minmax` takes the extremes, `entropy` and `percentile` cut outliers off."""
+    """How ranges follow from data: `minmax` takes the extremes, `moving_average` the mean of the batches' extremes; `entropy`
+    and `percentile` cut outliers off, and `mse` does where that costs less than a coarser grid would."""
     calibration_samples: int = Field(0, ge=0)
     """How many samples to calibrate on; 0 uses all of the entry."""
     percentile: float = Field(99.999, gt=50, le=100)
@@ -108,12 +109,14 @@ class StaticQuant(Pass[StaticQuantConfig]):
     tools = ("onnx", "onnxruntime")
 
     def needs(self, config: StaticQuantConfig) -> Mapping[str, Auxiliary]:
-        """Asks for the calibration; format, types and granularity are no part of it, so that variants share it."""
+        """Asks for the calibration; format and granularity are no part of it, types only for `mse`, so that variants share it."""
         settings = CalibrateConfig(
             data=config.data,
             method=config.calibration,
             samples=config.calibration_samples,
             percentile=config.percentile,
+            bits=16 if config.activation_type in ("uint16", "int16") else 8,
+            symmetric=config.symmetric_activations,
         )
         return {"ranges": Auxiliary(Calibrate.name, settings.model_dump(mode="json"))}
 

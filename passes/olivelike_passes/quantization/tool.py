@@ -45,25 +45,6 @@ class Activations:
     ranges: Mapping[str, tuple[float, float]]
 
 
-def quantize_dynamically(model: ModelProto, scheme: Scheme) -> ModelProto:
-    """Returns the model with quantized weights, whose activations are quantized by scales taken as it runs.
-
-    Raises:
-        RefusedError: OL301, the quantizer found nothing to quantize, or cannot handle the model.
-    """
-    from onnxruntime.quantization.onnx_quantizer import ONNXQuantizer
-    from onnxruntime.quantization.quant_utils import QuantizationMode, QuantType
-
-    with quiet():
-        _mark(model)
-        quantizer = ONNXQuantizer(
-            model, scheme.per_channel, scheme.reduce_range, QuantizationMode.IntegerOps, False,
-            _quant_type(scheme.weight_type), QuantType.QUInt8, None, [], list(scheme.exclude), list(scheme.op_types),
-            {"MatMulConstBOnly": True},
-        )  # fmt: skip
-        return _finish(quantizer)
-
-
 def quantize_statically(
     model: ModelProto, scheme: Scheme, activations: Activations, format: Literal["qdq", "qoperator"]
 ) -> ModelProto:

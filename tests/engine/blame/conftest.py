@@ -30,7 +30,7 @@ def quantized_fashion(tmp_path_factory: pytest.TempPathFactory) -> Quantized:
     def made(form: str) -> Path:
         path = folder / f"{form}.onnx"
         if not path.exists() and form == "dynamic":
-            apply_pass("dynamic_quant", FASHION, path, [], DataOption(), settings)
+            apply_pass("dynamic_quant", FASHION, path, ["allow_conv=true"], DataOption(), settings)
         elif not path.exists():
             data = DataOption(str(QUICKSTART / "calibration.npz"))
             apply_pass("static_quant", FASHION, path, [f"format={form}"], data, settings)

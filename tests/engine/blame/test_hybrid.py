@@ -22,11 +22,11 @@ from olivelike_passes.quantization.dynamic_quant import DynamicQuant
 from olivelike_passes.quantization.static_quant import StaticQuant
 from tests.passes.running import applied
 
-FORMS: dict[str, tuple[type, dict[str, str]]] = {
+FORMS: dict[str, tuple[type, dict[str, str | bool]]] = {
     "qdq": (StaticQuant, {"data": "data", "format": "qdq"}),
     "qdq of 16 bits": (StaticQuant, {"data": "data", "format": "qdq", "activation_type": "uint16"}),
     "qoperator": (StaticQuant, {"data": "data", "format": "qoperator"}),
-    "dynamic": (DynamicQuant, {}),
+    "dynamic": (DynamicQuant, {"allow_conv": True}),
 }
 MODELS: dict[str, Callable[[], ModelProto]] = {
     "mlp": models.mlp,

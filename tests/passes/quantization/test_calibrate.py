@@ -11,11 +11,12 @@ import pytest
 from numpy.typing import NDArray
 
 from olivelike.contracts.artifact import Artifact
-from olivelike.errors import RefusedError
+from olivelike.errors import InputError, RefusedError
 from olivelike.testing import models
 from olivelike.testing.context import MemoryContext, run_model
 from olivelike.testing.feeds import feeds_for
 from olivelike.testing.pass_contract import PassContract, Refusal
+from olivelike_passes.quantization import observing
 from olivelike_passes.quantization.calibrate import Calibrate, CalibrateConfig, read_ranges
 from tests.passes.running import applied, artifact
 
@@ -28,6 +29,8 @@ class TestCalibrate(PassContract):
         {"data": "data"},
         {"data": "data", "method": "entropy"},
         {"data": "data", "method": "percentile", "batch": 3},
+        {"data": "data", "method": "moving_average"},
+        {"data": "data", "method": "mse", "bits": 4, "symmetric": True},
     )
     accepted: ClassVar = {
         "conv_net": models.conv_net,
@@ -86,15 +89,50 @@ def test_no_batch_at_all_is_refused(tmp_path: Path) -> None:
         calibrated(source, np.zeros((0, models.FEATURES), np.float32), tmp_path)
 
 
+METHODS = ("minmax", "moving_average", "percentile", "entropy", "mse")
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_one_sample_and_samples_of_zeros_give_ranges(tmp_path: Path, method: str) -> None:
+    source = artifact(models.mlp(), tmp_path)
+    for count, value in ((1, 1.0), (4, 0.0)):
+        rows = np.full((count, models.FEATURES), value, np.float32)
+        ranges = calibrated(source, rows, tmp_path / f"{value}", method=method)
+        assert all(np.isfinite(ends).all() and ends[0] <= ends[1] for ends in ranges.values())
+        assert ranges["x"] == pytest.approx((value, value) if method != "mse" else (0.0, value), rel=0.01)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_activations_beyond_the_bound_are_watched_in_groups(
+    tmp_path: Path, method: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = artifact(models.mlp(), tmp_path)
+    rows = np.random.default_rng(0).standard_normal((24, models.FEATURES)).astype(np.float32)
+    whole = calibrated(source, rows, tmp_path / "whole", method=method, batch=1)
+    monkeypatch.setattr(observing.grouped, "__defaults__", (4 * models.FEATURES,))
+    assert calibrated(source, rows, tmp_path / "groups", method=method, batch=1) == whole
+
+
+def test_data_of_the_wrong_shape_are_said_to_be_so(tmp_path: Path) -> None:
+    source = artifact(models.mlp(), tmp_path)
+    with pytest.raises(InputError, match=r"OL206.*cannot be run on the data entry 'cal'"):
+        calibrated(source, np.zeros((2, models.FEATURES + 1), np.float32), tmp_path / "run")
+
+
+def test_parameters_of_other_methods_make_no_other_step() -> None:
+    assert CalibrateConfig(data="cal", percentile=90) == CalibrateConfig(data="cal", bits=4, symmetric=True)
+    assert CalibrateConfig(data="cal", method="mse", bits=4) != CalibrateConfig(data="cal", method="mse")
+
+
 def test_file_is_sorted_json(tmp_path: Path) -> None:
     text = (applied(Calibrate, models.mlp(), tmp_path, data="data").folder / "ranges.json").read_text()
     assert list(json.loads(text)) == sorted(json.loads(text))
 
 
-def calibrated(source: Artifact, rows: Rows, folder: Path) -> dict[str, tuple[float, float]]:
+def calibrated(source: Artifact, rows: Rows, folder: Path, **settings: object) -> dict[str, tuple[float, float]]:
     out, scratch = folder / "out", folder / "scratch"
-    out.mkdir()
+    out.mkdir(parents=True)
     scratch.mkdir()
     context = MemoryContext(scratch, {"cal": {"x": rows}})
-    manifest = Calibrate().run(source, out, CalibrateConfig(data="cal"), context)
+    manifest = Calibrate().run(source, out, CalibrateConfig.model_validate({"data": "cal", **settings}), context)
     return read_ranges(Artifact(out, manifest, ""))

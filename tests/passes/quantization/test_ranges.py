@@ -8,18 +8,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from olivelike_passes.quantization.ranges import BINS, Method, Observed, Range, range_of
+from olivelike_passes.quantization.ranges import BINS, Method, Observed, Range, Rule
 
 
-def seen(*batches: NDArray[np.float32], histogram: bool = True) -> Observed:
-    observed = Observed(histogram=histogram)
+def seen(method: Method, *batches: NDArray[np.float32], percentile: float = 99.999) -> Observed:
+    observed = Observed(Rule(method, percentile))
     for batch in batches:
         observed.see(batch)
     return observed
 
 
 def ranged(method: Method, *batches: NDArray[np.float32], percentile: float = 99.999) -> Range:
-    return range_of(seen(*batches), method, percentile)
+    return seen(method, *batches, percentile=percentile).range()
 
 
 def normal(count: int) -> NDArray[np.float32]:
@@ -42,7 +42,16 @@ def test_percentile_cuts_the_outlier_off() -> None:
     values = np.append(np.linspace(0, 1, 9999, dtype=np.float32), np.float32(100))
     low, high = ranged("percentile", values, percentile=99.9)
     assert low == 0
-    assert high == pytest.approx(1.0, abs=100 / BINS)  # a bin is as wide as that
+    assert 0.998 < high < 1.008  # the end of a bin, which is 1/128 wide
+
+
+def test_moving_average_is_the_mean_of_the_batches_extremes() -> None:
+    assert ranged("moving_average", np.float32([1, 2]), np.float32([-3, 0])) == (-1.0, 1.0)
+
+
+def test_zeros_alone_are_a_range_at_zero() -> None:
+    methods: tuple[Method, ...] = ("minmax", "moving_average", "percentile", "entropy", "mse")
+    assert {ranged(method, np.zeros(100, np.float32)) for method in methods} == {(0.0, 0.0)}
 
 
 def test_percentile_of_100_is_the_extremes() -> None:
@@ -85,12 +94,12 @@ def test_range_stays_inside_the_extremes() -> None:
 
 @given(st.lists(st.lists(st.floats(-1000, 1000, width=32), min_size=1, max_size=20), min_size=1, max_size=8))
 def test_every_finite_value_is_counted_once(batches: list[list[float]]) -> None:
-    observed = seen(*(np.asarray(batch, np.float32) for batch in batches))
-    assert observed.counts.sum() == sum(map(len, batches))
+    observed = seen("entropy", *(np.asarray(batch, np.float32) for batch in batches))
+    assert observed.histogram.counts.sum() == sum(map(len, batches))
 
 
 def test_histogram_grows_without_moving_counts() -> None:
     first = np.linspace(0.01, 1, 1000, dtype=np.float32)
-    grown = seen(first, np.float32([3.9]))
+    grown = seen("entropy", first, np.float32([3.9])).histogram
     assert grown.reach == 4.0
     assert grown.counts[: BINS // 4].sum() == 1000

@@ -1,0 +1,1 @@
+"""How each operator is computed on integers whose activations are quantized as the model runs."""
