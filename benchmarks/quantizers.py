@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterator, Mapping
+from itertools import islice
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -26,6 +27,7 @@ Feeds: TypeAlias = "dict[str, Any]"
 Quantizer: TypeAlias = "Callable[[Path, Path, Path], Callable[[], object]]"
 """From model, folder and calibration data to what does the work; what is imported before does not count."""
 BLOCK, BATCH = 32, 8
+INT4_OPSET = 21
 STATIC_TYPES, DYNAMIC_TYPES = ["Conv", "MatMul", "Gemm"], ["MatMul", "Gemm"]
 DATA = "calibration"
 
@@ -67,8 +69,7 @@ def ours(name: str, **config: Any) -> Quantizer:
         registry = installed()
         arrays = {DATA: dict(np.load(calibration))} if calibration.exists() else {}
         artifact = Artifact(source.parent, Manifest("onnx", {"model": source.name}), "0" * 64)
-        settings = {**config, "data": DATA} if "data" in registry.pass_named(name).config.model_fields else config
-        return lambda: _run(registry, name, settings, artifact, out, arrays)
+        return lambda: _run(registry, name, config, artifact, out, arrays)
 
     return prepared
 
@@ -110,11 +111,16 @@ class Reader:
 
     def get_next(self) -> Feeds | None:
         """Returns the next batch, or nothing."""
-        return next(self.left, None)
+        self.at += 1
+        return next(islice(batches(self.calibration), self.at - 1, None), None)
+
+    def __iter__(self) -> Iterator[Feeds]:
+        """Returns all batches."""
+        return batches(self.calibration)
 
     def rewind(self) -> None:
         """Begins again."""
-        self.left = batches(self.calibration)
+        self.at = 0  # a number, because some tools copy their reader
 
 
 def runtime_dynamic(source: Path, out: Path, calibration: Path) -> Callable[[], object]:
@@ -278,11 +284,9 @@ def nncf_weights(with_data: bool) -> Quantizer:
             found = list(batches(calibration)) if with_data else []
             options = {"dataset": nncf.Dataset(found), "awq": True, "scale_estimation": True} if with_data else {}
             model = nncf.compress_weights(
-                onnx.load(source),
+                _raised(source),
                 mode=nncf.CompressWeightsMode.INT4_SYM,
                 group_size=BLOCK,
-                ratio=1.0,
-                all_layers=True,
                 **options,
             )
             onnx.save(model, out / "model.onnx", save_as_external_data=True, location="model.onnx.data")
@@ -292,13 +296,24 @@ def nncf_weights(with_data: bool) -> Quantizer:
     return prepared
 
 
+def _raised(source: Path) -> Any:
+    """Returns the model in opset 21, the first with 4-bit tensors: NNCF writes them into a model of any opset."""
+    import onnx
+    import onnx.version_converter
+
+    model = onnx.load(source)
+    version = next(each.version for each in model.opset_import if each.domain in ("", "ai.onnx"))
+    return onnx.version_converter.convert_version(model, INT4_OPSET) if version < INT4_OPSET else model
+
+
 NBITS = {"bits": 4, "block_size": BLOCK}
 TOOLS: Mapping[str, Mapping[str, Quantizer]] = {
     "olivelike": {
         "dynamic": ours("dynamic_quant", per_channel=True, op_types=DYNAMIC_TYPES),
-        "static": ours("static_quant", per_channel=True, op_types=STATIC_TYPES),
+        "static": ours("static_quant", per_channel=True, op_types=STATIC_TYPES, data=DATA),
         "int4": ours("weight_only", **NBITS, method="rtn"),
         "int4-fitted": ours("weight_only", **NBITS, method="k_quant", symmetric=False),
+        "int4-data": ours("weight_only", **NBITS, method="gptq", data=DATA),
         "float16": ours("float16"),
     },
     "runtime": {

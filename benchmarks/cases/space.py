@@ -17,12 +17,19 @@ passes:
     one_of:
       - dynamic_quant:
           per_channel: [true, false]
-          op_types: {choice: [[MatMul, Gemm, LSTM], [MatMul, Gemm, LSTM, Gather]]}
+          op_types: {choice: [[MatMul, Gemm, LSTM, Attention], [MatMul, Gemm, LSTM, Attention, Gather, Transpose]]}
       - static_quant:
           format: [qdq, qoperator]
           per_channel: true
           calibration: [minmax, percentile, entropy]
           op_types: {choice: [[Conv, MatMul, Gemm], [Conv, MatMul, Gemm, Add, Mul, GlobalAveragePool, Concat, Gather]]}
+          data: calibration
+      - weight_only:
+          bits: [4, 8]
+          block_size: [32, 128]
+          method: [rtn, k_quant, gptq, awq]
+          embedding_bits: 8
+          accuracy_level: 4
           data: calibration
       - float16: {}
       - none
@@ -32,7 +39,7 @@ Convolutions are not quantized dynamically, because that makes every convolution
 BUDGET = {"strategy": "auto", "max_trials": 100, "seed": 0}
 
 
-def workflow_text(case: Case, prepared: Prepared, passes: str = DEFAULT_SPACE, time_limit: str = "30 min") -> str:
+def workflow_text(case: Case, prepared: Prepared, passes: str = DEFAULT_SPACE, time_limit: str = "60 min") -> str:
     """Returns a workflow file: the case's parts, and the passes.
 
     Args:
