@@ -15,17 +15,12 @@ skeletons that the onnx package carries; `--large 2.7` adds a decoder of 2.7 GB 
 from __future__ import annotations
 
 import argparse
-import json
 import platform
-import subprocess
 import sys
-import threading
 from collections.abc import Callable, Iterator, Mapping
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from statistics import median
 from tempfile import TemporaryDirectory
-from time import perf_counter, sleep
 
 from olivelike.contracts.artifact import Artifact, Manifest
 from olivelike.engine.bench import Options, bench
@@ -36,6 +31,7 @@ from olivelike.onnxfile.read import read_structure
 from olivelike.onnxfile.walk import nodes
 from olivelike.testing import models
 from olivelike.testing.large_models import exported_transformer, save_large_decoder
+from own_process import Taken, in_own_process, middle, watched
 
 LIMIT = 600
 TIMED_UP_TO = 300_000_000
@@ -112,62 +108,28 @@ TOOLS: Mapping[str, Callable[[Path, Path], Callable[[], None]]] = {
 DISTRIBUTIONS = {"runtime": "onnxruntime"}
 
 
-class AnonymousMemory(threading.Thread):
-    """Watches how much memory the process holds beside mapped files (Linux)."""
-
-    def __init__(self) -> None:
-        super().__init__(daemon=True)
-        self.first = self.peak = self._now()
-
-    def run(self) -> None:
-        """Looks every two milliseconds."""
-        while True:
-            self.peak = max(self.peak, self._now())
-            sleep(0.002)
-
-    @staticmethod
-    def _now() -> int:
-        for line in Path("/proc/self/status").read_text().splitlines():
-            if line.startswith("RssAnon"):
-                return int(line.split()[1]) * 1024
-        return 0
-
-
 def child(tool: str, source: Path, out: Path) -> None:
     """Simplifies once and prints seconds and bytes of memory."""
-    run = TOOLS[tool](source, out)
-    memory = AnonymousMemory()
-    memory.start()
-    begin = perf_counter()
-    run()
-    print(json.dumps({"seconds": perf_counter() - begin, "memory": memory.peak - memory.first}))
+    watched(TOOLS[tool](source, out))
 
 
-def simplified(tool: str, source: Path, out: Path) -> dict[str, float] | str:
+def simplified(tool: str, source: Path, out: Path) -> Taken | str:
     """Runs a tool in a process of its own; returns what it took, or why there is nothing."""
     out.mkdir(parents=True)
     command = [sys.executable, __file__, "--child", tool, str(source), str(out)]
-    try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=LIMIT, check=False)
-    except subprocess.TimeoutExpired:
-        return f"longer than {LIMIT} s"
-    if done.returncode or not (out / "model.onnx").exists():
-        lines = (done.stderr or "no output").strip().splitlines()
-        return f"failed: {lines[-1][:80] if lines else done.returncode}"
-    found: dict[str, float] = json.loads(done.stdout.strip().splitlines()[-1])
-    return found
+    return in_own_process(command, out / "model.onnx", LIMIT)
 
 
 def compare(name: str, source: Path, room: Path, repetitions: int) -> None:
     """Prints a row for each tool."""
     size = sum((source.parent / each).stat().st_size for each in model_files(source))
     print(f"\n{name}: {_count(source):,} nodes, {size:,} bytes")
-    found: dict[str, list[dict[str, float] | str]] = {tool: [] for tool in TOOLS}
+    found: dict[str, list[Taken | str]] = {tool: [] for tool in TOOLS}
     for repetition in range(repetitions):
         for tool in TOOLS:
             if not (found[tool] and isinstance(found[tool][0], str)):
                 found[tool].append(simplified(tool, source, room / name / tool / str(repetition)))
-    base = _seconds(found["runtime"])
+    base = middle(found["runtime"], "seconds")
     for tool, results in found.items():
         first = results[0]
         if isinstance(first, str):
@@ -175,19 +137,13 @@ def compare(name: str, source: Path, room: Path, repetitions: int) -> None:
             continue
         made = room / name / tool / "0" / "model.onnx"
         left = sum((made.parent / each).stat().st_size for each in model_files(made))
-        seconds = _seconds(results)
+        seconds, memory = middle(results, "seconds"), middle(results, "memory")
         ratio = f"{seconds / base:5.2f} x the runtime's" if base else ""
-        memory = median(each["memory"] for each in results if not isinstance(each, str))
         speed = _speed(source, made) if size <= TIMED_UP_TO else "not timed"
         print(
             f"  {tool:<10} {seconds:7.3f} s {ratio}  {memory / 1e6:7.0f} MB anonymous  {_count(made):6,} nodes  "
             f"{left:13,} bytes  {speed}"
         )
-
-
-def _seconds(results: list[dict[str, float] | str]) -> float:
-    found = [each["seconds"] for each in results if not isinstance(each, str)]
-    return median(found) if found else 0.0
 
 
 def _count(model: Path) -> int:
