@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from olivelike.digest import Json
 from olivelike.onnxfile.made import Made
+from olivelike.onnxfile.names import Names, all_names
 from olivelike.onnxfile.tensors import mapped
 from olivelike.onnxfile.walk import tensors
 from olivelike.onnxfile.wiring import graphs_inside, rename_reads
-from olivelike_passes.graph.scopes import all_values, fresh
 from olivelike_passes.header import replace_all
 from olivelike_passes.precision.definitions import OWN
 from olivelike_passes.precision.kinds import BY_ATTRIBUTE
@@ -63,7 +63,7 @@ def convert(model: ModelProto, part: Part, source: Path, to: Narrow, *, ends: bo
     number = onnx.TensorProto.FLOAT16 if to == "float16" else onnx.TensorProto.BFLOAT16
     counts = Counter(tensor.name for tensor in tensors(model))
     unique = {name for name, count in counts.items() if count == 1}
-    writer = _Writer(source, to, number, outcome, all_values(model), unique)
+    writer = _Writer(source, to, number, outcome, Names(all_names(model)), unique)
     writer.convert(part, ChainMap(), main=True)
     if ends:
         for entry in (*model.graph.input, *model.graph.output):
@@ -78,7 +78,7 @@ class _Writer:
     to: Narrow
     number: int
     outcome: Outcome
-    taken: set[str]
+    taken: Names
     unique: Collection[str]
     nodes: list[NodeProto] = field(default_factory=list)
 
@@ -199,9 +199,7 @@ class _Writer:
                 entry.type.tensor_type.elem_type = self.number  # type: ignore[attr-defined]
 
     def _fresh(self, name: str, narrow: bool) -> str:
-        found = fresh(f"{name}_{self.to if narrow else 'float32'}", self.taken)
-        self.taken.add(found)
-        return found
+        return self.taken.fresh(f"{name}_{self.to if narrow else 'float32'}")
 
 
 def _values(tensor: TensorProto, source: Path, to: Narrow, outcome: Outcome) -> Sequence[Raw]:

@@ -12,11 +12,11 @@ from olivelike.contracts.target import Target
 from olivelike.digest import Json
 from olivelike.errors import RefusedError, fail
 from olivelike.onnxfile.made import Made
+from olivelike.onnxfile.names import Names, all_names
 from olivelike.onnxfile.read import opset
 from olivelike.onnxfile.tensors import mapped
 from olivelike.onnxfile.wiring import graphs_inside
 from olivelike_passes.graph.graph_pass import GraphPass, Rewritten
-from olivelike_passes.graph.scopes import all_values, fresh
 from olivelike_passes.header import replace_all, unite_imports
 from olivelike_passes.holds import has_half, quantized_reasons
 from olivelike_passes.precision.definitions import CPU, OWN, is_cpu, lacks_kernel
@@ -105,7 +105,7 @@ class StoredPass(GraphPass[ConfigT]):
                 else "no Conv, Gemm or MatMul has a float32 weight here"
             )
             raise fail(RefusedError, "OL301", claim)
-        made, taken = Made(), all_values(model)
+        made, taken = Made(), Names(all_names(model))
         nodes = []
         for name, axis in found.items():
             tensor = next(tensor for tensor in model.graph.initializer if tensor.name == name)
@@ -122,7 +122,7 @@ class StoredPass(GraphPass[ConfigT]):
         axis: int,
         source: Artifact,
         made: Made,
-        taken: set[str],
+        taken: Names,
         *,
         per_channel: bool,
     ) -> NodeProto:
@@ -130,8 +130,7 @@ class StoredPass(GraphPass[ConfigT]):
 
         names = []
         for ending in (self.stored, "scale"):
-            names.append(fresh(f"{tensor.name}_{ending}", taken))
-            taken.add(names[-1])
+            names.append(taken.fresh(f"{tensor.name}_{ending}"))
         axis %= max(len(tensor.dims), 1)
         kind = onnx.TensorProto.DataType.Value(self.stored.upper())
         shape = [tensor.dims[axis]] if per_channel and len(tensor.dims) > 1 else []

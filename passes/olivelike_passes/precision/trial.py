@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from olivelike_passes.graph.scopes import all_values, fresh
+from olivelike.onnxfile.names import Names, all_names
 from olivelike_passes.header import replace_all
 from olivelike_passes.precision.plan import Part, Step, is_narrow
 
@@ -37,7 +37,7 @@ def switched(model: ModelProto, part: Part, kind: int) -> str:
     """
     import onnx
 
-    builder = _Builder(all_values(model), kind)
+    builder = _Builder(Names(all_names(model)), kind)
     found = candidates(part)
     switches = builder.fresh("switches")
     nodes: list[NodeProto] = []
@@ -66,15 +66,14 @@ def counting(model: ModelProto, part: Part, beyond: float) -> list[str]:
     """
     import onnx
 
-    taken = all_values(model)
-    limit = onnx.helper.make_tensor(fresh("limit", taken), onnx.TensorProto.FLOAT, [], [beyond])
+    taken = Names(all_names(model))
+    limit = onnx.helper.make_tensor(taken.fresh("limit"), onnx.TensorProto.FLOAT, [], [beyond])
     model.graph.initializer.append(limit)
     names, nodes = [], []
     for step in candidates(part):
         counts = []
         for value in [value for _, value in step.makes if value.narrow]:
-            steps = [fresh(f"{value.name}_{each}", taken) for each in ("size", "beyond", "ones", "count")]
-            taken |= set(steps)
+            steps = [taken.fresh(f"{value.name}_{each}") for each in ("size", "beyond", "ones", "count")]
             nodes += [
                 onnx.helper.make_node("Abs", [value.name], [steps[0]]),
                 onnx.helper.make_node("Greater", [steps[0], limit.name], [steps[1]]),
@@ -82,8 +81,7 @@ def counting(model: ModelProto, part: Part, beyond: float) -> list[str]:
                 onnx.helper.make_node("ReduceSum", [steps[2]], [steps[3]], keepdims=0),
             ]
             counts.append(steps[3])
-        total = fresh("beyond_the_range", taken)
-        taken.add(total)
+        total = taken.fresh("beyond_the_range")
         nodes.append(onnx.helper.make_node("Sum", counts or [limit.name], [total]))
         names.append(total if counts else "")
     model.graph.node.extend(nodes)
@@ -93,14 +91,12 @@ def counting(model: ModelProto, part: Part, beyond: float) -> list[str]:
 
 
 class _Builder:
-    def __init__(self, taken: set[str], kind: int) -> None:
+    def __init__(self, taken: Names, kind: int) -> None:
         self._taken = taken
         self._kind = kind
 
     def fresh(self, name: str) -> str:
-        found = fresh(name, self._taken)
-        self._taken.add(found)
-        return found
+        return self._taken.fresh(name)
 
     def around(self, step: Step, switch: str) -> Sequence[NodeProto]:
         """Returns a node between what rounds its inputs and what rounds its outputs, with what is inside it rounded too."""

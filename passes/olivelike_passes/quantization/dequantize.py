@@ -11,12 +11,12 @@ from olivelike.contracts.passes import PassConfig, PassContext
 from olivelike.contracts.target import Target
 from olivelike.digest import Json
 from olivelike.errors import RefusedError, fail
+from olivelike.onnxfile.names import Names, all_names
 from olivelike.onnxfile.quantized import is_quantized
 from olivelike.onnxfile.read import opset
 from olivelike.onnxfile.walk import graphs, nodes, tensors
 from olivelike.onnxfile.wiring import graphs_inside, leading_to, makers, reads, rename_reads
 from olivelike_passes.graph.graph_pass import GraphPass, Rewritten
-from olivelike_passes.graph.scopes import all_values
 from olivelike_passes.header import replace_all, unite_imports
 from olivelike_passes.holds import quantized_operators
 from olivelike_passes.quantization.unquantized.operators import SAME_VALUES, STATIC, same_values
@@ -87,7 +87,7 @@ class Dequantize(GraphPass[DequantizeConfig]):
         counts.update({name for graph in graphs(model) for node in graph.node for name in node.output})
         shared = {name for name, count in counts.items() if count > 1}
         before = Counter(node.op_type for node in nodes(model) if is_quantized(node.op_type))
-        whole = Model(source.model, opset(model), all_values(model), shared)
+        whole = Model(source.model, opset(model), Names(all_names(model)), shared)
         main = Scope(whole, model.graph)
         main.forget(sorted(replaceable_weights(model)))
         _take_back(main)

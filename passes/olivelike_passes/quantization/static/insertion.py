@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Literal
 from olivelike.contracts.artifact import Artifact
 from olivelike.contracts.passes import PassContext
 from olivelike.errors import RefusedError
+from olivelike.onnxfile.inference import inferred_strictly
+from olivelike.onnxfile.light import is_stand_in
 from olivelike.onnxfile.made import Made
 from olivelike.onnxfile.tensors import inlined, mapped
-from olivelike_passes.graph.infer import inferred
-from olivelike_passes.graph.light import is_stand_in, without_weights
 from olivelike_passes.graph.value_types import ValueTypes
 from olivelike_passes.header import restore_header
 from olivelike_passes.quantization.static.weights import announce_codes, stand_in, weights_of
@@ -72,7 +72,7 @@ def _typed(model: ModelProto, source: Artifact, context: PassContext) -> ModelPr
     import onnx
 
     with quiet():
-        typed = inferred(without_weights(model, source.model)).model
+        typed = inferred_strictly(model, source.model).model
     graph = typed.graph
     known = {entry.name for entry in (*graph.value_info, *graph.output) if entry.type.tensor_type.elem_type}
     untyped = [name for node in graph.node for name in node.output if name and name not in known]

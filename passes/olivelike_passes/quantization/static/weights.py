@@ -10,9 +10,9 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from olivelike.onnxfile.light import SMALL
 from olivelike.onnxfile.made import Made
 from olivelike.onnxfile.sizes import byte_count
-from olivelike_passes.graph.light import SMALL
 from olivelike_passes.quantization.integers import Axis, Grid, Integers, Name, codes_of, extremes
 
 if TYPE_CHECKING:

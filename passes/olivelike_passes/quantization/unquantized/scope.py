@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
 from olivelike.onnxfile.made import Made
+from olivelike.onnxfile.names import Names
 from olivelike.onnxfile.wiring import makers, reads
-from olivelike_passes.graph.scopes import fresh
 from olivelike_passes.quantization.unquantized.values import dequantized, rounded, whole_values
 
 if TYPE_CHECKING:
@@ -40,16 +40,14 @@ class Model:
 
     path: Path
     opset: int
-    taken: set[str]
+    taken: Names
     shared: set[str]
     made: Made = field(default_factory=Made)
     freed: int = 0
 
     def fresh(self, name: str) -> str:
         """Returns a name that no value has, and takes it."""
-        found = fresh(name, self.taken)
-        self.taken.add(found)
-        return found
+        return self.taken.fresh(name)
 
 
 class Scope:
