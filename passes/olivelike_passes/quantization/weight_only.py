@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
@@ -19,7 +20,15 @@ from olivelike_passes.quantization.activation_statistics import (
     StatisticsConfig,
     read_statistics,
 )
-from olivelike_passes.quantization.blocks.choice import Choice, Choices, choices, reads, tables, unmatched_patterns
+from olivelike_passes.quantization.blocks.choice import (
+    Choice,
+    Choices,
+    choices,
+    name_of,
+    reads,
+    tables,
+    unmatched_patterns,
+)
 from olivelike_passes.quantization.blocks.forms import Forms
 from olivelike_passes.quantization.blocks.learned import Learned
 from olivelike_passes.quantization.blocks.making import made
@@ -122,7 +131,7 @@ class WeightOnly(GraphPass[WeightOnlyConfig]):
         free_weights(model)
         lift_constants(model)
         opened = OpenModel(model)
-        found = choices(model, config, _sensitive(config, context))
+        found = choices(model, config, _sensitive(model, config, context))
         notes = _notes(found)
         statistics = read_statistics(context.needed["statistics"]) if config.looks_at_inputs else None
         learned = Learned(source.model, statistics, config.damping, act_order=config.act_order)
@@ -141,10 +150,13 @@ def _judged_by(config: WeightOnlyConfig) -> FormatName:
     return "int4_b128" if config.block_size >= 128 else "int4_b32"
 
 
-def _sensitive(config: WeightOnlyConfig, context: PassContext) -> Collection[str]:
+def _sensitive(model: ModelProto, config: WeightOnlyConfig, context: PassContext) -> Collection[str]:
+    """Returns the nodes that lose most, of those that would be quantized: others, such as convolutions, are not counted."""
     if not config.most_sensitive:
         return ()
-    return most_sensitive(context.needed["sensitivity"], _judged_by(config), config.most_sensitive)
+    names = {name_of(choice.matrix) for choice in choices(model, config).chosen}
+    ranked = most_sensitive(context.needed["sensitivity"], _judged_by(config), sys.maxsize)
+    return [name for name in ranked if name in names][: config.most_sensitive]
 
 
 def with_level(manifest: Manifest, level: int) -> Manifest:

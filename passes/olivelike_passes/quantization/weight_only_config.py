@@ -39,8 +39,9 @@ class WeightOnlyConfig(PassConfig):
     symmetric: bool = True
     """Put zero in the middle of each block's codes; without it each block has a zero point of its own."""
     zero_points: Literal["integer", "float"] = "integer"
-    """Without `symmetric`: whether zero lies on one of the codes, or anywhere. Floats need the format `matmul_nbits` and at
-    most 4 bits, take more room, and the CPU computes with them in float32 whatever `accuracy_level` says."""
+    """Without `symmetric`: whether zero lies on one of the codes, or anywhere. Floats need the format `matmul_nbits`, are
+    for at most 4 bits (matrices of 8 get whole ones), take more room, and the CPU computes with them in float32
+    whatever `accuracy_level` says."""
     method: MethodName = "rtn"
     """How weights are rounded: `rtn` to the nearest of levels over their whole range, `mse` in the clipped range of the least
     squared error, `k_quant` to scales fitted by least squares in which large weights count more, `hqq` with zero points that
@@ -104,7 +105,6 @@ class WeightOnlyConfig(PassConfig):
     @model_validator(mode="after")
     def _go_together(self) -> WeightOnlyConfig:
         methods = {self.method, *(each.method for each in self.overrides)}
-        bits = {self.bits, *(each.bits for each in self.overrides)}
         floats = self.zero_points == "float" and not self.symmetric
         if "hqq" in methods and not floats:
             raise ValueError(
@@ -113,7 +113,7 @@ class WeightOnlyConfig(PassConfig):
         if not self.data and methods & {"gptq", "awq"}:
             learning = " and ".join(sorted(methods & {"gptq", "awq"}))
             raise ValueError(f"{learning} looks at data: name an entry with data")
-        if floats and 8 in bits:
+        if floats and self.bits == 8:
             raise ValueError("zero_points: float exist for 2, 3 and 4 bits: the runtime has no kernel for 8")
         if floats and self.format == "qdq":
             raise ValueError("zero_points: float exist in the format matmul_nbits only")

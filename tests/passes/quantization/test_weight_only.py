@@ -453,3 +453,8 @@ def test_most_sensitive_matrices_get_more_bits_or_stay(tmp_path: Path) -> None:
         "quantized": {"MatMul: 4 bits, blocks of 32, rtn": 1, "MatMul: 8 bits, blocks of 32, rtn": 1}, "left": {},
     }  # fmt: skip
     assert kept["weight_only"]["left"] == {"MatMul_y": "among the most sensitive"}  # type: ignore[index,call-overload]
+
+
+def test_convolutions_do_not_count_among_the_most_sensitive(tmp_path: Path) -> None:
+    notes = applied(WeightOnly, models.conv_net(), tmp_path, most_sensitive=1).manifest.notes["weight_only"]
+    assert [key.partition(",")[0] for key in notes["quantized"]] == ["Gemm: 8 bits"]  # type: ignore[index,call-overload]
