@@ -161,8 +161,9 @@ class MixedPrecision(GraphPass[MixedPrecisionConfig]):
         free_weights(model)
         lift_constants(model)
         asked = _named(model, config)
+        losses = read_sensitivity(context.needed["sensitivity"]) if config.bits else ()
         if config.bits:
-            asked |= _chosen(model, config, asked, read_sensitivity(context.needed["sensitivity"]))
+            asked |= _chosen(model, config, asked, losses)
         settings = _weight_only(config, asked)
         found = choices(model, settings)
         if not found.chosen:
@@ -176,6 +177,8 @@ class MixedPrecision(GraphPass[MixedPrecisionConfig]):
             "applied": dict(sorted(applied.items())),
             "not_applied": dict(sorted(left.items())),
         }
+        if losses:
+            notes["output_errors"] = {loss.node: _errors(loss) for loss in losses if loss.node in asked}
         made = WeightOnly().rewrite(model, source, settings, context)
         return Rewritten(made.model, notes, made.made)
 
@@ -278,6 +281,10 @@ def _options(
             error = sum(loss.formats[format]["output_error"] for loss in group)
             options.append(Option(format, Format.named(format).bits_per_weight * elements, error))
     return options
+
+
+def _errors(loss: LayerLoss) -> dict[str, Json]:
+    return {format: found["output_error"] for format, found in loss.formats.items()}
 
 
 def _other_nodes(model: ModelProto, config: MixedPrecisionConfig) -> Iterator[str]:

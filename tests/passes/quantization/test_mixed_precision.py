@@ -105,6 +105,14 @@ def test_weight_of_several_nodes_gets_one_format(tmp_path: Path) -> None:
     assert len(read_structure(result.model).graph.initializer) == 2
 
 
+def test_table_of_errors_is_among_the_notes(tmp_path: Path) -> None:
+    found = cast(
+        "dict[str, dict[str, float]]", notes(applied(MixedPrecision, chain(), tmp_path, bits=6))["output_errors"]
+    )
+    assert set(found) == {f"MatMul_m{place}" for place in range(4)}
+    assert all(errors["int8_b32"] < errors["int4_b32"] for errors in found.values())
+
+
 def test_variants_that_round_alike_share_the_table_of_sensitivity() -> None:
     one, other = (MixedPrecision().needs(MixedPrecisionConfig(bits=bits, data="cal")) for bits in (5, 6))
     assert one == other
