@@ -31,6 +31,7 @@ PLUGIN = Plugin(
         "int16": "olivelike_passes.precision.int16:Int16",
         "low_rank": "olivelike_passes.compression.low_rank:LowRank",
         "mixed_float": "olivelike_passes.precision.mixed_float:MixedFloat",
+        "mixed_precision": "olivelike_passes.quantization.mixed_precision:MixedPrecision",
         "nbits_to_qdq": "olivelike_passes.quantization.nbits_to_qdq:NBitsToQdq",
         "optimize_offline": "olivelike_passes.graph.optimize_offline:OptimizeOffline",
         "prune": "olivelike_passes.compression.prune:Prune",
