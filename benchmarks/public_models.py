@@ -38,7 +38,7 @@ ANSWER = "answer.json"
 
 
 def run_case(case: Case, room: Path, passes: str, time_limit: str, overrides: Sequence[str] = ()) -> Answer:
-    """Prepares a case, runs its workflow and returns the answer, which is kept in the case's folder.
+    """Prepares a case, runs its workflow and returns the answer, which is kept in the case's folder unless there are overrides.
 
     Raises:
         MissingError: a package that it is made of is missing.
@@ -54,7 +54,7 @@ def run_case(case: Case, room: Path, passes: str, time_limit: str, overrides: Se
         raise RuntimeError(
             f"{' '.join(command)} ended with exit code {done.returncode} and no answer: {done.stdout[-2000:]}"
         )
-    if passes:
+    if passes and not overrides:  # with overrides it was another search
         (folder / ANSWER).write_text(json.dumps(answer, indent=1), encoding="utf-8")
     return answer
 

@@ -45,7 +45,7 @@ def row_of(case: Case, answer: Answer, defaults: Mapping[str, Mapping[str, objec
     verdicts = [(goal, goal.metric in figures and goal.reached(figures[goal.metric])) for goal in case.goals]
     cells = (
         f"**{case.name}**: {case.told}",
-        _setting(chosen["steps"], defaults),
+        _setting(chosen["steps"], defaults) + _tried(answer.get("search", {})),
         f"{case.quality} {_from_to(figures, case.quality)}",
         _latency(chosen["metrics"].get(case.speed, {}), before.get(case.speed, {})),
         _size(figures),
@@ -102,6 +102,15 @@ def _size(figures: Mapping[str, Figure]) -> str:
 def _setting(steps: Sequence[Mapping[str, Any]], defaults: Mapping[str, Mapping[str, object]]) -> str:
     return (
         ", ".join(_step(step["pass"], step["config"], defaults.get(step["pass"], {})) for step in steps) or "as it was"
+    )
+
+
+def _tried(search: Mapping[str, Any]) -> str:
+    """Returns how much was tried, where that was not all."""
+    return (
+        ""
+        if search.get("stopped_by", "all_tried") == "all_tried"
+        else f"; {search['tried']} of {search['of']} recipes tried"
     )
 
 

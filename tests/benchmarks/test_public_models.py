@@ -10,7 +10,18 @@ import numpy as np
 import pytest
 
 from cases import fashion, silero, smollm2
-from cases.case import Case, Figure, Goal, MissingError, Prepared, at_least_faster, drops_at_most, packaged, require
+from cases.case import (
+    ROOT,
+    Case,
+    Figure,
+    Goal,
+    MissingError,
+    Prepared,
+    at_least_faster,
+    drops_at_most,
+    packaged,
+    require,
+)
 from cases.space import DEFAULT_SPACE, workflow_text, write_workflow
 from cases.table import markdown, row_of, unknown
 from olivelike.api import load
@@ -62,6 +73,10 @@ def test_default_space_is_a_valid_workflow_with_the_data_of_a_case(tmp_path: Pat
     assert plan.search.max_trials >= 30
 
 
+def test_the_guide_shows_the_default_space() -> None:
+    assert f"```yaml\n{DEFAULT_SPACE}```" in (ROOT / "docs" / "how-to" / "search-for-a-format.md").read_text("utf-8")
+
+
 def test_default_space_names_no_node_of_a_model() -> None:
     assert "nodes" not in DEFAULT_SPACE
 
@@ -79,6 +94,13 @@ def test_a_setting_as_good_as_the_one_by_hand_reaches_its_goals() -> None:
     assert row.cells[2] == "accuracy.top1 0.9 -> 0.895"
     assert row.cells[3] == "2.00 x as fast [1.60, 2.50], from 2 ms", "the reciprocal of 0.5 [0.4, 0.625]"
     assert row.cells[4] == "4.00 -> 2.00 MB"
+
+
+def test_a_search_that_ended_early_says_how_much_it_tried() -> None:
+    early = {**answer(0.5, 0.9), "search": {"stopped_by": "time_limit", "tried": 7, "of": 68}}
+    assert row_of(case(), early, {}).cells[1].endswith("; 7 of 68 recipes tried")
+    whole = {**early, "search": {"stopped_by": "all_tried", "tried": 68, "of": 68}}
+    assert "tried" not in row_of(case(), whole, {}).cells[1]
 
 
 def test_a_goal_that_is_not_reached_says_so_and_is_missed() -> None:
