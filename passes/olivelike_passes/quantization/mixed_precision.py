@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from fnmatch import fnmatchcase
-from glob import escape
-from typing import TYPE_CHECKING, Literal, TypeAlias, cast
-
-from pydantic import Field, model_validator
+from math import prod
+from typing import TYPE_CHECKING, cast
 
 from olivelike.contracts.artifact import Artifact
-from olivelike.contracts.data import DataName
-from olivelike.contracts.passes import Auxiliary, PassConfig, PassContext
+from olivelike.contracts.passes import Auxiliary, PassContext
 from olivelike.contracts.target import Target
 from olivelike.digest import Json
 from olivelike.errors import RefusedError, fail
@@ -20,77 +18,26 @@ from olivelike.onnxfile.walk import initializers, nodes
 from olivelike_passes.graph.graph_pass import GraphPass, Rewritten
 from olivelike_passes.matrices import matrices
 from olivelike_passes.naming import name_of
-from olivelike_passes.quantization.blocks.choice import choices
+from olivelike_passes.quantization.blocks.choice import choices, reads, tables
 from olivelike_passes.quantization.budget import Option, cheapest, shared_out
-from olivelike_passes.quantization.formats import Format, FormatName
+from olivelike_passes.quantization.mixed_precision_config import (
+    FLOAT,
+    NAMES,
+    BlockFormat,
+    MixedFormat,
+    MixedPrecisionConfig,
+    weight_only,
+)
 from olivelike_passes.quantization.sensitivity import LayerLoss, Sensitivity, SensitivityConfig, read_sensitivity
 from olivelike_passes.quantization.weight_only import WeightOnly
-from olivelike_passes.quantization.weight_only_config import MethodName, WeightOnlyConfig
 from olivelike_passes.weights import WEIGHTS_ARE_INPUTS, free_weights, lift_constants, replaceable_weights
 
 if TYPE_CHECKING:
     from onnx import ModelProto
 
-BlockFormat: TypeAlias = Literal[
-    "int2_b16", "int2_b32", "int4_b16", "int4_b32", "int4_b64", "int4_b128", "int8_b32", "int8_b128"
-]
-MixedFormat: TypeAlias = Literal[BlockFormat, "float"]
-FLOAT: MixedFormat = "float"
 NOTHING = "there is no MatMul, Gemm or Gather with a constant matrix, so that nothing could get a format"
 FLOAT_BITS = {1: 32, 10: 16}
 """Bits of a weight that stays as it is, by its element type."""
-
-
-class Assignment(PassConfig):
-    """A format for some nodes."""
-
-    nodes: str
-    """The nodes whose matrices are meant; `*` and `?` match as in file names (`*down_proj*`)."""
-    format: MixedFormat
-    """Their format: `int4_b32` has 4 bits in blocks of 32 inputs with a scale each, `float` stays as it is."""
-
-
-class MixedPrecisionConfig(PassConfig):
-    """Which matrix gets which format."""
-
-    assign: tuple[Assignment, ...] = ()
-    """Formats by name; of several that match, the first counts."""
-    rest: MixedFormat = "float"
-    """Without `bits`: the format of matrices that `assign` does not name."""
-    bits: float = Field(0, ge=0, le=32)
-    """The bits that a weight of all these matrices may take in the mean, scales included; formats of those that `assign` does
-    not name are then chosen so that the layers' errors, summed up, are least. 0 chooses nothing."""
-    formats: tuple[BlockFormat, ...] = ("int4_b32", "int8_b32")
-    """With `bits`: the formats to choose from, beside `float`."""
-    data: DataName = ""
-    """With `bits`, and for methods that learn: the data entry that layers are judged on. Without one, only their weights
-    are looked at."""
-    samples: int = Field(0, ge=0)
-    """How many samples of `data` to use, the first ones; 0 uses all."""
-    embeddings: bool = False
-    """Whether tables (`Gather`) get a format too; `assign` names them in any case."""
-    method: MethodName = "rtn"
-    """How weights are rounded, as in `weight_only`; those that choose zero points (`hqq`) are not for this pass."""
-    accuracy_level: Literal[0, 1, 4] = 0
-    """What `MatMulNBits` may compute in, as in `weight_only`."""
-
-    @model_validator(mode="before")
-    @classmethod
-    def _leave_out_what_has_no_effect(cls, value: object) -> object:
-        """Equal models have equal configurations, so that none is tried twice."""
-        if not isinstance(value, Mapping):
-            return value
-        idle = {"rest"} if value.get("bits") else {"formats", "embeddings"}
-        return {name: item for name, item in value.items() if name not in idle}
-
-    @model_validator(mode="after")
-    def _says_something(self) -> MixedPrecisionConfig:
-        if not self.bits and not self.assign and self.rest == FLOAT:
-            raise ValueError("nothing is asked for: give `assign`, `rest` or `bits`")
-        if self.bits and not self.formats:
-            raise ValueError("with `bits` there must be formats to choose from")
-        _weight_only(self, {})
-        return self
 
 
 class MixedPrecision(GraphPass[MixedPrecisionConfig]):
@@ -129,7 +76,7 @@ class MixedPrecision(GraphPass[MixedPrecisionConfig]):
 
     def needs(self, config: MixedPrecisionConfig) -> Mapping[str, Auxiliary]:
         """Asks for the sensitivity of layers under a budget, and for what the method learns from."""
-        found = dict(WeightOnly().needs(_weight_only(config, {})))
+        found = dict(WeightOnly().needs(weight_only(config, {})))
         if config.bits:
             settings = SensitivityConfig(data=config.data, samples=config.samples, formats=config.formats)
             found["sensitivity"] = Auxiliary(Sensitivity.name, settings.model_dump(mode="json"))
@@ -148,7 +95,7 @@ class MixedPrecision(GraphPass[MixedPrecisionConfig]):
             return unknown or [WEIGHTS_ARE_INPUTS if replaceable_weights(model) else NOTHING]
         asked = _named(model, config)
         asked |= dict.fromkeys(_open(model, config, asked), config.formats[0])  # whether it can be rounded at all
-        return unknown or WeightOnly().unsuitable(model, _weight_only(config, asked), target)
+        return unknown or WeightOnly().unsuitable(model, weight_only(config, asked), target)
 
     def rewrite(
         self, model: ModelProto, source: Artifact, config: MixedPrecisionConfig, context: PassContext
@@ -164,7 +111,7 @@ class MixedPrecision(GraphPass[MixedPrecisionConfig]):
         losses = read_sensitivity(context.needed["sensitivity"]) if config.bits else ()
         if config.bits:
             asked |= _chosen(model, config, asked, losses)
-        settings = _weight_only(config, asked)
+        settings = weight_only(config, asked)
         found = choices(model, settings)
         if not found.chosen:
             claim = "every matrix stays in float: the budget leaves room for that, or nothing else was asked for"
@@ -181,25 +128,6 @@ class MixedPrecision(GraphPass[MixedPrecisionConfig]):
             notes["output_errors"] = {loss.node: _errors(loss) for loss in losses if loss.node in asked}
         made = WeightOnly().rewrite(model, source, settings, context)
         return Rewritten(made.model, notes, made.made)
-
-
-def _weight_only(config: MixedPrecisionConfig, asked: Mapping[str, MixedFormat]) -> WeightOnlyConfig:
-    """Returns the configuration of `weight_only` that gives each node what is asked for it, and leaves all others."""
-    overrides: list[Json] = []
-    for name, format in asked.items():
-        if format == FLOAT:
-            continue
-        form = Format.named(cast("FormatName", format))
-        overrides.append({"nodes": escape(name), "bits": form.bits, "block_size": form.block})
-    return WeightOnlyConfig.model_validate(
-        {
-            "overrides": [*overrides, {"nodes": "*", "keep": True}],
-            "method": config.method,
-            "data": config.data,
-            "samples": config.samples,
-            "accuracy_level": config.accuracy_level,
-        }
-    )
 
 
 def _named(model: ModelProto, config: MixedPrecisionConfig) -> dict[str, MixedFormat]:
@@ -235,20 +163,17 @@ def _chosen(
         RefusedError: OL301, the budget is too small for any choice.
     """
     free = _open(model, config, named)
-    possible = {
-        format: {
-            name_of(choice.matrix.node)
-            for choice in choices(model, _weight_only(config, dict.fromkeys(free, format))).chosen
-        }
-        for format in config.formats
-    }
-    wide = {tensor.name: FLOAT_BITS.get(tensor.data_type, 16) for tensor in initializers(model)}
+    forms = {format: _Stored.of(model, config, dict.fromkeys([*free, *named], format)) for format in NAMES}
+    wide = {tensor.name: prod(tensor.dims) * FLOAT_BITS.get(tensor.data_type, 16) for tensor in initializers(model)}
     shared: dict[str, list[LayerLoss]] = defaultdict(list)
     for loss in losses:
         if loss.node in free or loss.node in named:
             shared[loss.weight].append(loss)
     groups = list(shared.values())
-    items = [_options(group, named, possible, wide[group[0].weight]) for group in groups]
+    items = [
+        [Option(format, bits, _error(group, format)) for format, bits in _bits(group, config, named, forms, wide)]
+        for group in groups
+    ]
     weights = sum(group[0].elements for group in groups)
     if cheapest(items) > config.bits * weights:
         least = cheapest(items) / weights
@@ -263,24 +188,57 @@ def _chosen(
     }
 
 
-def _options(
+@dataclass(frozen=True, slots=True)
+class _Stored:
+    """What becomes of all matrices in one format.
+
+    Attributes:
+        tensors: node to the new tensors that it reads, each named by what tells them apart, with the bits that they take.
+    """
+
+    tensors: Mapping[str, tuple[tuple[object, ...], int]]
+
+    @classmethod
+    def of(cls, model: ModelProto, config: MixedPrecisionConfig, asked: Mapping[str, MixedFormat]) -> _Stored:
+        chosen = choices(model, weight_only(config, asked)).chosen
+        together = tables(chosen)
+        found: dict[str, tuple[tuple[object, ...], int]] = {}
+        for choice in chosen:
+            matrix, grid = choice.matrix, choice.grid
+            table = reads(choice, together) is not None or matrix.kind == "Gather"
+            codes = matrix.inputs if table else choice.blocks * grid.block
+            scales = choice.blocks * FLOAT_BITS.get(matrix.tensor.data_type, 32)
+            key = (id(matrix.tensor), table, matrix.rows_are_outputs)
+            found[name_of(matrix.node)] = key, matrix.outputs * (codes * grid.stored_bits + scales)
+        return cls(found)
+
+    def bits(self, nodes: Sequence[str]) -> int | None:
+        """Returns the bits that the weights of some nodes take together; none if one cannot have the format."""
+        if not all(name in self.tensors for name in nodes):
+            return None
+        return sum(dict(self.tensors[name] for name in nodes).values())
+
+
+def _bits(
     group: Sequence[LayerLoss],
+    config: MixedPrecisionConfig,
     named: Mapping[str, MixedFormat],
-    possible: Mapping[BlockFormat, Collection[str]],
-    wide: int,
-) -> list[Option]:
-    """Returns the formats that the nodes of a weight may take, with its bits and what they lose together."""
-    elements = group[0].elements
-    fixed = [named[loss.node] for loss in group if loss.node in named]
-    if fixed:
-        bits = wide if FLOAT in fixed else Format.named(cast("FormatName", fixed[0])).bits_per_weight
-        return [Option(fixed[0], bits * elements, 0.0)]
-    options = [Option(FLOAT, wide * elements, 0.0)]
-    for format, names in possible.items():
-        if all(loss.node in names for loss in group):
-            error = sum(loss.formats[format]["output_error"] for loss in group)
-            options.append(Option(format, Format.named(format).bits_per_weight * elements, error))
-    return options
+    forms: Mapping[BlockFormat, _Stored],
+    wide: Mapping[str, int],
+) -> Iterator[tuple[MixedFormat, float]]:
+    """Yields the formats that the nodes of a weight may have, and the bits that the weight takes in each."""
+    nodes_of = [loss.node for loss in group]
+    fixed = {named[name] for name in nodes_of if name in named}
+    for format in sorted(fixed) or [FLOAT, *config.formats]:
+        bits = wide[group[0].weight] if format == FLOAT else forms[cast("BlockFormat", format)].bits(nodes_of)
+        if bits is not None:
+            yield format, bits
+        elif fixed:
+            yield format, wide[group[0].weight]  # it cannot be applied, and stays as it is
+
+
+def _error(group: Sequence[LayerLoss], format: str) -> float:
+    return sum(loss.formats[format]["output_error"] for loss in group if format in loss.formats)
 
 
 def _errors(loss: LayerLoss) -> dict[str, Json]:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import ClassVar, cast
 
 import pytest
-from onnx import ModelProto, numpy_helper
+from onnx import ModelProto, TensorProto, helper, numpy_helper
 from pydantic import ValidationError
 
 from olivelike.contracts.artifact import Artifact
@@ -17,7 +17,8 @@ from olivelike.testing import models
 from olivelike.testing.building import float_value, model_of, node_of, random_values, weight_of
 from olivelike.testing.graph_contract import GraphPassContract
 from olivelike.testing.pass_contract import Refusal
-from olivelike_passes.quantization.mixed_precision import MixedPrecision, MixedPrecisionConfig
+from olivelike_passes.quantization.mixed_precision import MixedPrecision
+from olivelike_passes.quantization.mixed_precision_config import MixedPrecisionConfig
 from tests.passes.running import applied, kinds
 
 WIDTH = 64
@@ -86,6 +87,29 @@ def test_budget_is_kept(tmp_path: Path) -> None:
         result = applied(MixedPrecision, chain(), tmp_path / str(budget), bits=budget)
         tensors = [each for each in read_structure(result.model).graph.initializer if len(each.dims) > 1]
         assert sum(map(byte_count, tensors)) * 8 <= budget * 4 * WIDTH * WIDTH
+
+
+def test_what_a_short_last_block_takes_counts(tmp_path: Path) -> None:
+    weights = [weight_of("w", 144, WIDTH)]  # in blocks of 128 they are filled up to 256
+    ends = [float_value("x", "n", 144)], [float_value("y", "n", WIDTH)]
+    model = model_of([node_of("MatMul", ["x", "w"], ["y"])], *ends, weights)
+    with pytest.raises(RefusedError, match=r"they take 7\.56"):  # (2 * 128 * 4 + 2 * 32) / 144
+        applied(MixedPrecision, model, tmp_path / "run", bits=7, formats=["int4_b128"])
+
+
+@pytest.mark.parametrize("width", [64, 96])
+def test_tied_table_that_must_be_stored_twice_counts_twice(tmp_path: Path, width: int) -> None:
+    weights = [weight_of("table", 50, width)]
+    steps = [
+        node_of("Gather", ["table", "ids"], ["h"]),
+        node_of("Transpose", ["table"], ["turned"], perm=[1, 0]),
+        node_of("MatMul", ["h", "turned"], ["y"]),
+    ]
+    ids = helper.make_tensor_value_info("ids", TensorProto.INT64, ["n"])
+    model = model_of(steps, [ids], [float_value("y", "n", 50)], weights)
+    result = applied(MixedPrecision, model, tmp_path, bits=12, formats=["int8_b32", "int4_b64"], embeddings=True)
+    tensors = [each for each in read_structure(result.model).graph.initializer if len(each.dims) > 1]
+    assert sum(map(byte_count, tensors)) * 8 <= 12 * 50 * width
 
 
 def test_named_formats_count_for_the_budget(tmp_path: Path) -> None:
