@@ -34,6 +34,7 @@ from olivelike_passes.quantization.quantizable import (
 from olivelike_passes.quantization.raised import raised
 from olivelike_passes.quantization.ranges import Method
 from olivelike_passes.quantization.static.insertion import Job, inserted
+from olivelike_passes.quantization.static.known_ranges import completed
 from olivelike_passes.quantization.static.refine import Refinements, refined
 from olivelike_passes.quantization.static.sources import Seen, Sources
 from olivelike_passes.quantization.tool import Activations, Scheme
@@ -235,6 +236,6 @@ def _job(model: ModelProto, config: StaticQuantConfig, context: PassContext) -> 
         sorted(config.op_types),
         sorted(left.union(untouchable(model))),
     )
-    ranges = read_ranges(context.needed["ranges"])
+    ranges = completed(read_ranges(context.needed["ranges"]), model)
     activations = Activations(config.activation_type, config.symmetric_activations, ranges)
     return Job(scheme, activations, config.format)

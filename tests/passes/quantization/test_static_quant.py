@@ -209,6 +209,19 @@ def test_runtime_runs_every_opset(tmp_path: Path, format: str, opset: int) -> No
     assert relative_error(result.model, tmp_path / "source/model.onnx") < 0.1  # 8 bits, some ten values in a row
 
 
+def test_values_that_raising_the_opset_makes_have_ranges(tmp_path: Path) -> None:
+    nodes = [
+        node_of("MatMul", ["x", "w"], ["m"]),
+        node_of("Softmax", ["m"], ["s"], axis=1),
+        node_of("MatMul", ["s", "v"], ["y"]),
+    ]
+    ends = float_value("x", "batch", 5, 16), float_value("y", "batch", 5, 4)
+    weights = [weight_of("w", 16, 8), weight_of("v", 8, 4)]
+    model = model_of(nodes, ends[:1], ends[1:], weights, opset=12)  # there a softmax flattens its input first
+    result = applied(StaticQuant, model, tmp_path, data="data", per_channel=True)
+    assert relative_error(result.model, tmp_path / "source/model.onnx") < 0.05  # 8 bits, three values in a row
+
+
 def test_only_named_nodes_are_taken(tmp_path: Path) -> None:
     result = applied(StaticQuant, models.conv_net(), tmp_path, data="data", format="qoperator", nodes=["Conv_d"])
     found = kinds(read_structure(result.model))
