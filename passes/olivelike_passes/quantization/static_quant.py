@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field, model_validator
@@ -22,7 +23,7 @@ from olivelike_passes.quantization.activation_statistics import (
     read_statistics,
 )
 from olivelike_passes.quantization.calibrate import Calibrate, CalibrateConfig, read_ranges
-from olivelike_passes.quantization.chosen import Chosen
+from olivelike_passes.quantization.chosen import Chosen, kept_of, sensitivity_needed
 from olivelike_passes.quantization.quantizable import (
     STATIC_TYPES,
     USUAL_OPSET,
@@ -94,6 +95,8 @@ class StaticQuantConfig(PassConfig):
     """Names of the nodes to quantize, if not all; `*` and `?` match as in file names."""
     exclude_nodes: tuple[str, ...] = ()
     """Names of nodes that stay as they are; `*` and `?` match as in file names."""
+    most_sensitive_kept: int = Field(0, ge=0)
+    """How many layers stay in float32: those whose output loses most in 8 bits, by `sensitivity`."""
 
     @model_validator(mode="before")
     @classmethod
@@ -162,6 +165,7 @@ class StaticQuant(GraphPass[StaticQuantConfig]):
                 data=config.data, samples=config.calibration_samples, gram=config.rounding == "adaptive"
             )
             wanted["statistics"] = Auxiliary(ActivationStatistics.name, statistics.model_dump(mode="json"))
+        wanted |= sensitivity_needed(config.most_sensitive_kept, config.data, config.calibration_samples)
         return wanted
 
     def unsuitable(self, model: ModelProto, config: StaticQuantConfig, target: Target) -> Sequence[str]:
@@ -193,6 +197,8 @@ class StaticQuant(GraphPass[StaticQuantConfig]):
         seen = None if statistics is None else Seen(read_statistics(statistics), job.activations.ranges)
         weights, done = refined(model, sources, seen, wanted, job.scheme)
         quantized, made = inserted(model, source, sources, weights, job, context)
+        if kept := kept_of(context.needed, config.most_sensitive_kept, per_channel=config.per_channel):
+            done["kept"] = list(kept)
         return Rewritten(quantized, done or None, made)
 
 
@@ -226,7 +232,8 @@ def _raised(model: ModelProto, source: Artifact, config: StaticQuantConfig, cont
 
 
 def _job(model: ModelProto, config: StaticQuantConfig, context: PassContext) -> Job:
-    chosen = _chosen(config)
+    kept = kept_of(context.needed, config.most_sensitive_kept, per_channel=config.per_channel)
+    chosen = replace(_chosen(config), kept=kept)
     left = {node.name for node in model.graph.node if node.op_type in config.op_types and not chosen.has(node)}
     scheme = Scheme(
         config.weight_type,

@@ -243,3 +243,13 @@ def relative_error(result: Path, source: Path) -> float:
     feeds = feeds_for(source, seed=1, batch=16)
     expected, got = (next(iter(run_model(path, feeds).values())) for path in (source, result))
     return float(np.linalg.norm(expected - got) / np.linalg.norm(expected))
+
+
+def test_most_sensitive_layers_stay_in_float32(tmp_path: Path) -> None:
+    model = models.matmul_chain()
+    values = onnx.numpy_helper.to_array(model.graph.initializer[1]).copy()
+    values[3, 5] = 100  # next to it, all other weights of the layer round to zero
+    model.graph.initializer[1].CopyFrom(onnx.numpy_helper.from_array(values, "w1"))
+    result = applied(StaticQuant, model, tmp_path, data="data", op_types=["MatMul"], most_sensitive_kept=1)
+    assert result.manifest.notes["static_quant"]["kept"] == ["MatMul_m1"]
+    assert "w1" in {tensor.name for tensor in read_structure(result.model).graph.initializer}
