@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field, model_validator
@@ -16,8 +17,13 @@ from olivelike_passes.graph.graph_pass import GraphPass, Rewritten
 from olivelike_passes.header import unite_imports
 from olivelike_passes.holds import has_sparse
 from olivelike_passes.naming import name_nodes
+from olivelike_passes.quantization.activation_statistics import (
+    ActivationStatistics,
+    StatisticsConfig,
+    read_statistics,
+)
 from olivelike_passes.quantization.calibrate import Calibrate, CalibrateConfig, read_ranges
-from olivelike_passes.quantization.chosen import Chosen
+from olivelike_passes.quantization.chosen import Chosen, kept_of, sensitivity_needed
 from olivelike_passes.quantization.quantizable import (
     STATIC_TYPES,
     USUAL_OPSET,
@@ -29,6 +35,9 @@ from olivelike_passes.quantization.quantizable import (
 from olivelike_passes.quantization.raised import raised
 from olivelike_passes.quantization.ranges import Method
 from olivelike_passes.quantization.static.insertion import Job, inserted
+from olivelike_passes.quantization.static.known_ranges import completed
+from olivelike_passes.quantization.static.refine import Refinements, refined
+from olivelike_passes.quantization.static.sources import Seen, Sources
 from olivelike_passes.quantization.tool import Activations, Scheme
 from olivelike_passes.weights import free_weights, lift_constants
 
@@ -69,12 +78,25 @@ class StaticQuantConfig(PassConfig):
     """How many samples to calibrate on; 0 uses all of the entry."""
     percentile: float = Field(99.999, gt=50, le=100)
     """For the calibration `percentile` only: the share of values, in percent, whose magnitude is inside the range."""
+    bias_correction: bool = False
+    """Take off each bias what rounding the weight adds to the mean output (Nagel et al. 2019, arXiv 1906.04721, 4.2)."""
+    equalization: bool = False
+    """Scale the channels between two layers so that both weights spread alike over them (Nagel et al. 2019, 4.1); helps
+    weights with one scale for all channels."""
+    smooth: float = Field(0.0, ge=0, lt=1)
+    """How much of the outliers in activations moves into weights behind a norm (alpha of SmoothQuant, Xiao et al. 2022, arXiv
+    2211.10438); 0 moves nothing, 0.5 is usual."""
+    rounding: Literal["nearest", "adaptive"] = "nearest"
+    """`adaptive` rounds weights of matrices up or down by what the layer's output loses (after AdaRound, Nagel et al. 2020,
+    arXiv 2004.10568); takes a while."""
     op_types: tuple[str, ...] = STATIC_TYPES
     """Operator types to quantize."""
     nodes: tuple[str, ...] = ()
     """Names of the nodes to quantize, if not all; `*` and `?` match as in file names."""
     exclude_nodes: tuple[str, ...] = ()
     """Names of nodes that stay as they are; `*` and `?` match as in file names."""
+    most_sensitive_kept: int = Field(0, ge=0)
+    """How many layers stay in float32: those whose output loses most in 8 bits, by `sensitivity`."""
 
     @model_validator(mode="before")
     @classmethod
@@ -137,7 +159,14 @@ class StaticQuant(GraphPass[StaticQuantConfig]):
             bits=16 if config.activation_type in ("uint16", "int16") else 8,
             symmetric=config.symmetric_activations,
         )
-        return {"ranges": Auxiliary(Calibrate.name, settings.model_dump(mode="json"))}
+        wanted = {"ranges": Auxiliary(Calibrate.name, settings.model_dump(mode="json"))}
+        if _refinements(config).wanted:
+            statistics = StatisticsConfig(
+                data=config.data, samples=config.calibration_samples, gram=config.rounding == "adaptive"
+            )
+            wanted["statistics"] = Auxiliary(ActivationStatistics.name, statistics.model_dump(mode="json"))
+        wanted |= sensitivity_needed(config.most_sensitive_kept, config.data, config.calibration_samples)
+        return wanted
 
     def unsuitable(self, model: ModelProto, config: StaticQuantConfig, target: Target) -> Sequence[str]:
         """Refuses quantized and half-precision models, unknown names, and models without anything to quantize."""
@@ -161,8 +190,16 @@ class StaticQuant(GraphPass[StaticQuantConfig]):
         lift_constants(model)
         name_nodes(model)
         unite_imports(model)
-        quantized, made = inserted(model, source, _job(model, config, context), context)
-        return Rewritten(quantized, made=made)
+        job = _job(model, config, context)
+        sources = Sources(model, source.model)
+        wanted = _refinements(config)
+        statistics = context.needed.get("statistics")
+        seen = None if statistics is None else Seen(read_statistics(statistics), job.activations.ranges)
+        weights, done = refined(model, sources, seen, wanted, job.scheme)
+        quantized, made = inserted(model, source, sources, weights, job, context)
+        if kept := kept_of(context.needed, config.most_sensitive_kept, per_channel=config.per_channel):
+            done["kept"] = list(kept)
+        return Rewritten(quantized, done or None, made)
 
 
 def _no_calibration(model: ModelProto) -> Iterator[str]:
@@ -173,6 +210,10 @@ def _no_calibration(model: ModelProto) -> Iterator[str]:
     kinds = [entry.type.tensor_type for entry in model.graph.input if entry.name not in held]
     if kinds and all(kind.HasField("shape") and not kind.shape.dim for kind in kinds):
         yield "no input of the model has an axis of samples to calibrate along"
+
+
+def _refinements(config: StaticQuantConfig) -> Refinements:
+    return Refinements(config.smooth, config.equalization, config.bias_correction, config.rounding)
 
 
 def _chosen(config: StaticQuantConfig) -> Chosen:
@@ -191,7 +232,8 @@ def _raised(model: ModelProto, source: Artifact, config: StaticQuantConfig, cont
 
 
 def _job(model: ModelProto, config: StaticQuantConfig, context: PassContext) -> Job:
-    chosen = _chosen(config)
+    kept = kept_of(context.needed, config.most_sensitive_kept, per_channel=config.per_channel)
+    chosen = replace(_chosen(config), kept=kept)
     left = {node.name for node in model.graph.node if node.op_type in config.op_types and not chosen.has(node)}
     scheme = Scheme(
         config.weight_type,
@@ -201,6 +243,6 @@ def _job(model: ModelProto, config: StaticQuantConfig, context: PassContext) -> 
         sorted(config.op_types),
         sorted(left.union(untouchable(model))),
     )
-    ranges = read_ranges(context.needed["ranges"])
+    ranges = completed(read_ranges(context.needed["ranges"]), model)
     activations = Activations(config.activation_type, config.symmetric_activations, ranges)
     return Job(scheme, activations, config.format)

@@ -209,6 +209,19 @@ def test_runtime_runs_every_opset(tmp_path: Path, format: str, opset: int) -> No
     assert relative_error(result.model, tmp_path / "source/model.onnx") < 0.1  # 8 bits, some ten values in a row
 
 
+def test_values_that_raising_the_opset_makes_have_ranges(tmp_path: Path) -> None:
+    nodes = [
+        node_of("MatMul", ["x", "w"], ["m"]),
+        node_of("Softmax", ["m"], ["s"], axis=1),
+        node_of("MatMul", ["s", "v"], ["y"]),
+    ]
+    ends = float_value("x", "batch", 5, 16), float_value("y", "batch", 5, 4)
+    weights = [weight_of("w", 16, 8), weight_of("v", 8, 4)]
+    model = model_of(nodes, ends[:1], ends[1:], weights, opset=12)  # there a softmax flattens its input first
+    result = applied(StaticQuant, model, tmp_path, data="data", per_channel=True)
+    assert relative_error(result.model, tmp_path / "source/model.onnx") < 0.05  # 8 bits, three values in a row
+
+
 def test_only_named_nodes_are_taken(tmp_path: Path) -> None:
     result = applied(StaticQuant, models.conv_net(), tmp_path, data="data", format="qoperator", nodes=["Conv_d"])
     found = kinds(read_structure(result.model))
@@ -230,3 +243,13 @@ def relative_error(result: Path, source: Path) -> float:
     feeds = feeds_for(source, seed=1, batch=16)
     expected, got = (next(iter(run_model(path, feeds).values())) for path in (source, result))
     return float(np.linalg.norm(expected - got) / np.linalg.norm(expected))
+
+
+def test_most_sensitive_layers_stay_in_float32(tmp_path: Path) -> None:
+    model = models.matmul_chain()
+    values = onnx.numpy_helper.to_array(model.graph.initializer[1]).copy()
+    values[3, 5] = 100  # next to it, all other weights of the layer round to zero
+    model.graph.initializer[1].CopyFrom(onnx.numpy_helper.from_array(values, "w1"))
+    result = applied(StaticQuant, model, tmp_path, data="data", op_types=["MatMul"], most_sensitive_kept=1)
+    assert result.manifest.notes["static_quant"]["kept"] == ["MatMul_m1"]
+    assert "w1" in {tensor.name for tensor in read_structure(result.model).graph.initializer}

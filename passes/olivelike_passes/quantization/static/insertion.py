@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import partial
 from typing import TYPE_CHECKING, Literal
 
 from olivelike.contracts.artifact import Artifact
@@ -12,12 +12,14 @@ from olivelike.errors import RefusedError
 from olivelike.onnxfile.inference import inferred_strictly
 from olivelike.onnxfile.light import is_stand_in
 from olivelike.onnxfile.made import Made
-from olivelike.onnxfile.tensors import inlined, mapped
+from olivelike.onnxfile.tensors import inlined
 from olivelike_passes.graph.value_types import ValueTypes
 from olivelike_passes.header import restore_header
-from olivelike_passes.quantization.static.weights import announce_codes, stand_in, weights_of
+from olivelike_passes.quantization.static.sources import Sources
+from olivelike_passes.quantization.static.weights import Weight, announce_codes, stand_in
 from olivelike_passes.quantization.tool import Activations, Scheme, quantize_statically
 from olivelike_passes.runtime import quiet
+from olivelike_passes.weights import refuse_unless_finite
 
 if TYPE_CHECKING:
     from onnx import ModelProto
@@ -38,31 +40,37 @@ class Job:
     format: Literal["qdq", "qoperator"]
 
 
-def inserted(model: ModelProto, source: Artifact, job: Job, context: PassContext) -> tuple[ModelProto, Made]:
+def inserted(
+    model: ModelProto, source: Artifact, sources: Sources, weights: Mapping[str, Weight], job: Job, context: PassContext
+) -> tuple[ModelProto, Made]:
     """Returns the quantized model, whose weights' codes are announced and made later.
 
     Args:
         model: a structure whose constants are initializers and whose nodes have names.
         source: the artifact that it was read from.
+        sources: the model's weights.
+        weights: those of them whose codes are made later, by name.
         job: what the tool is told.
         context: what the engine offers.
 
     Raises:
         RefusedError: OL301, a weight is not finite, or the tool finds nothing, or cannot handle the model.
     """
+    import onnx
+
     typed = _typed(model, source, context)
-    readers = {tensor.name: partial(mapped, tensor, source.model) for tensor in model.graph.initializer}
-    weights = {weight.tensor.name: weight for weight in weights_of(model, readers)}
-    made_small = {name: stand_in(weight) for name, weight in weights.items()}
     originals = {tensor.name: tensor for tensor in model.graph.initializer}
     for tensor in typed.graph.initializer:
-        if tensor.name in made_small:
-            tensor.CopyFrom(made_small[tensor.name])
+        if tensor.name in weights:
+            tensor.CopyFrom(stand_in(weights[tensor.name]))
+        elif sources.changed(tensor.name):
+            tensor.CopyFrom(onnx.numpy_helper.from_array(sources.values(tensor.name), tensor.name))
         elif is_stand_in(tensor):
             tensor.CopyFrom(inlined(originals[tensor.name], source.model))
+    refuse_unless_finite(typed)
     quantized = quantize_statically(typed, job.scheme, job.activations, job.format)
     made = Made()
-    announce_codes(quantized, weights, made)
+    announce_codes(quantized, weights, sources, made)
     restore_header(quantized, model)
     return quantized, made
 

@@ -14,6 +14,8 @@ from olivelike.onnxfile.light import SMALL
 from olivelike.onnxfile.made import Made
 from olivelike.onnxfile.sizes import byte_count
 from olivelike_passes.quantization.integers import Axis, Grid, Integers, Name, codes_of, extremes
+from olivelike_passes.quantization.static.sources import Sources
+from olivelike_passes.quantization.tool import Scheme, weight_grid
 
 if TYPE_CHECKING:
     import numpy as np
@@ -52,12 +54,13 @@ class Weight:
         return int(self.tensor.dims[0])
 
 
-def weights_of(model: ModelProto, values: Mapping[str, Callable[[], Values]]) -> Iterator[Weight]:
-    """Yields the large weights of the main graph that nothing but products, convolutions and look-ups take, along one axis.
+def weights_of(model: ModelProto, sources: Sources, above: int = SMALL) -> Iterator[Weight]:
+    """Yields the weights of the main graph that nothing but products, convolutions and look-ups take, along one axis.
 
     Args:
         model: a structure whose constants are initializers.
-        values: weight to what returns its values.
+        sources: gives their values.
+        above: the bytes that a weight must have more of.
     """
     users: dict[str, list[tuple[NodeProto, int]]] = {}
     for node in model.graph.node:
@@ -67,8 +70,8 @@ def weights_of(model: ModelProto, values: Mapping[str, Callable[[], Values]]) ->
     for tensor in model.graph.initializer:
         axes = {_axis(node, place, tensor) for node, place in users.get(tensor.name, ())}
         fit = tensor.data_type == tensor.FLOAT and len(tensor.dims) > 1 and tensor.name not in ends
-        if fit and len(axes) == 1 and -1 not in axes and byte_count(tensor) > SMALL:
-            yield Weight(tensor, axes.pop(), values[tensor.name])
+        if fit and len(axes) == 1 and -1 not in axes and byte_count(tensor) > above:
+            yield Weight(tensor, axes.pop(), sources.reader(tensor.name))
 
 
 def stand_in(weight: Weight) -> TensorProto:
@@ -90,12 +93,13 @@ def stand_in(weight: Weight) -> TensorProto:
     return made
 
 
-def announce_codes(model: ModelProto, weights: Mapping[str, Weight], made: Made) -> None:
+def announce_codes(model: ModelProto, weights: Mapping[str, Weight], sources: Sources, made: Made) -> None:
     """Announces the codes of weights in the place of those of their stand-ins, and puts back weights that stayed, in place.
 
     Args:
         model: what the tool made of the model with stand-ins.
         weights: by name.
+        sources: where they come from.
         made: takes the announcements.
     """
     import onnx
@@ -103,7 +107,7 @@ def announce_codes(model: ModelProto, weights: Mapping[str, Weight], made: Made)
     held = {tensor.name: tensor for tensor in model.graph.initializer}
     for name, weight in weights.items():
         if name in held:  # a node that stays in float32 reads it
-            held[name].CopyFrom(weight.tensor)
+            held[name].CopyFrom(_float(weight, sources))
         if name + ENDS[0] not in held:
             continue
         codes, scale, zero = (held[name + end] for end in ENDS)
@@ -115,6 +119,33 @@ def announce_codes(model: ModelProto, weights: Mapping[str, Weight], made: Made)
         integers = Integers(_name(kind), symmetric=False)  # the scale keeps codes inside a smaller range
         codes.CopyFrom(onnx.TensorProto(name=codes.name, data_type=codes.data_type, dims=weight.tensor.dims))
         made.announce([codes], _maker(weight, grid, integers))
+
+
+def dequantized(weight: Weight, scheme: Scheme) -> NDArray[np.float64]:
+    """Returns a weight as it is after rounding, on the grid that the tool takes."""
+    import numpy as np
+
+    values = weight.values()
+    matrix, axis = _matrix(values, weight.axis)
+    if not scheme.per_channel:
+        axis = "none"
+    grid = weight_grid(*extremes(matrix, axis, weight.tensor.name), scheme)
+    integers = Integers(scheme.weight_type, symmetric=False)
+    codes = weight.rounded(matrix, grid, axis, integers).astype(np.float64)
+    shape = (-1, 1) if axis == "rows" else (1, -1)
+    real = (codes - grid.zero_point.astype(np.float64).reshape(shape)) * grid.scale.reshape(shape)
+    if weight.axis == 0 or values.ndim == 2:
+        return real.reshape(values.shape)
+    return np.moveaxis(real.reshape(np.moveaxis(values, weight.axis, 0).shape), 0, weight.axis)
+
+
+def _float(weight: Weight, sources: Sources) -> TensorProto:
+    import onnx
+
+    if not sources.changed(weight.tensor.name):
+        return weight.tensor
+    tensor: TensorProto = onnx.numpy_helper.from_array(weight.values(), weight.tensor.name)
+    return tensor
 
 
 def _maker(weight: Weight, grid: Grid, integers: Integers) -> Callable[[], list[Codes]]:
