@@ -71,15 +71,19 @@ def _take_in(found: Iterable[TensorProto], beside: Path, made: Made) -> None:
 
 
 def _move_out(model: ModelProto, data: Path, beside: Path, made: Made) -> None:
+    moved = []
     with data.open("wb") as file:
         for tensor in initializers(model):
             if _may_move(tensor):
                 offset = _pad(file)
                 for piece in _pieces(tensor, beside, made):
                     file.write(piece)
-                _refer(tensor, data.name, offset)
+                moved.append((tensor, offset))
             else:
                 _take_in([tensor], beside, made)
+    # Not before all is written: what is made of a tensor that stays too is read from where it lay.
+    for tensor, offset in moved:
+        _refer(tensor, data.name, offset)
 
 
 def _pieces(tensor: TensorProto, beside: Path, made: Made) -> Iterator[bytes | memoryview]:

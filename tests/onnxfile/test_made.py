@@ -9,7 +9,7 @@ import onnx
 import pytest
 
 from olivelike.onnxfile.made import Made
-from olivelike.onnxfile.read import read_model
+from olivelike.onnxfile.read import read_model, read_structure
 from olivelike.onnxfile.tensors import mapped
 from olivelike.onnxfile.write import write_model
 from olivelike.testing import models
@@ -64,3 +64,29 @@ def test_mapped_values_are_those_of_the_file(tmp_path: Path) -> None:
         values = mapped(tensor, path)
         assert (values == inside[tensor.name]).all()
         assert isinstance(values, np.memmap) == (tensor.data_location == tensor.EXTERNAL)
+
+
+def test_what_is_made_of_a_weight_that_stays_is_read_from_where_it_lay(tmp_path: Path) -> None:
+    source = models.save_external(models.mlp(hidden=64), tmp_path / "source")
+    before = {tensor.name: onnx.numpy_helper.to_array(tensor) for tensor in read_model(source).graph.initializer}
+    model = read_structure(source)
+    weights = [tensor for tensor in model.graph.initializer if len(tensor.dims) == 2]
+    made = Made()
+    # A new weight before all others moves those to other places in the new file.
+    first = announced("first", onnx.TensorProto.FLOAT, 4096)
+    made.announce([first], lambda: [np.zeros(4096, np.float32)])
+    rest = list(model.graph.initializer)
+    negated = [announced(f"{weight.name}_negated", weight.data_type, *weight.dims) for weight in weights]
+    del model.graph.initializer[:]
+    model.graph.initializer.extend([first, *rest, *negated])
+    held = {tensor.name: tensor for tensor in model.graph.initializer}
+    for tensor in negated:
+        origin = held[tensor.name.removesuffix("_negated")]
+        made.announce([held[tensor.name]], lambda origin=origin: [-mapped(origin, source)])  # type: ignore[misc]
+    (tmp_path / "out").mkdir()
+    path = write_model(model, tmp_path / "out", external_above=0, beside=source, made=made)
+    after = {tensor.name: onnx.numpy_helper.to_array(tensor) for tensor in read_model(path).graph.initializer}
+    for name, values in before.items():
+        assert (after[name] == values).all()
+        assert (after.get(f"{name}_negated", -values) == -values).all()
+    assert f"{weights[0].name}_negated" in after

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import ChainMap, Counter
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -24,7 +24,7 @@ from olivelike_passes.precision.plan import Part, Step, Value
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
-    from onnx import ModelProto, NodeProto, TensorProto
+    from onnx import ModelProto, NodeProto, TensorProto, ValueInfoProto
 
     Raw = NDArray[np.generic]
 
@@ -191,12 +191,11 @@ class _Writer:
             made.raw_data = make()[0].tobytes()
         return made
 
-    def _retype(self, entries: Collection[object], part: Part, versions: Versions) -> None:
+    def _retype(self, entries: Iterable[ValueInfoProto], part: Part, versions: Versions) -> None:
         for entry in entries:
-            name = entry.name  # type: ignore[attr-defined]
-            value = part.values.get(name)
+            name, value = entry.name, part.values.get(entry.name)
             if value is not None and value.kind == "tensor(float)" and versions.get((value, True)) == name:
-                entry.type.tensor_type.elem_type = self.number  # type: ignore[attr-defined]
+                entry.type.tensor_type.elem_type = self.number
 
     def _fresh(self, name: str, narrow: bool) -> str:
         return self.taken.fresh(f"{name}_{self.to if narrow else 'float32'}")

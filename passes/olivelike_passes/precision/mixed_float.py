@@ -69,8 +69,8 @@ class MixedFloat(HalfPass[MixedFloatConfig]):
 
     Limits:
         As good as the data: what they do not show is not found. Trials run on the CPU, one for each step of a bisection
-        (log2 of the number of nodes for each node found), with all weights in memory. Nodes are found in the main graph; a
-        branch or a loop is kept as a whole. Needs opset 9. See also the limits of `float16`.
+        (log2 of the number of nodes for each node found), with all weights and the samples' outputs in memory. Nodes are
+        found in the main graph; a branch or a loop is kept as a whole. Needs opset 9. See also the limits of `float16`.
 
     Example:
         ```yaml
