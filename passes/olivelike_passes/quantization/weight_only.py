@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,13 +20,23 @@ from olivelike_passes.quantization.activation_statistics import (
     StatisticsConfig,
     read_statistics,
 )
-from olivelike_passes.quantization.blocks.choice import Choice, Choices, choices, reads, tables, unmatched_patterns
+from olivelike_passes.quantization.blocks.choice import (
+    Choice,
+    Choices,
+    choices,
+    name_of,
+    reads,
+    tables,
+    unmatched_patterns,
+)
 from olivelike_passes.quantization.blocks.forms import Forms
 from olivelike_passes.quantization.blocks.learned import Learned
 from olivelike_passes.quantization.blocks.making import made
 from olivelike_passes.quantization.blocks.opened import OpenModel
 from olivelike_passes.quantization.blocks.scaling import scale_inputs
+from olivelike_passes.quantization.formats import FormatName
 from olivelike_passes.quantization.quantizable import opset_reason
+from olivelike_passes.quantization.sensitivity import Sensitivity, SensitivityConfig, most_sensitive
 from olivelike_passes.quantization.weight_only_config import WeightOnlyConfig
 from olivelike_passes.weights import WEIGHTS_ARE_INPUTS, free_weights, lift_constants, replaceable_weights
 
@@ -78,11 +89,15 @@ class WeightOnly(GraphPass[WeightOnlyConfig]):
     tools = ("numpy", "onnx")
 
     def needs(self, config: WeightOnlyConfig) -> Mapping[str, Auxiliary]:
-        """Asks for statistics of what flows into matrices if data are named; formats are no part of them."""
-        if not config.data:
-            return {}
-        settings = StatisticsConfig(data=config.data, samples=config.samples, gram=config.needs_gram)
-        return {"statistics": Auxiliary(ActivationStatistics.name, settings.model_dump(mode="json"))}
+        """Asks for statistics of what flows into matrices, and for the table of sensitivities, where they count."""
+        found: dict[str, Auxiliary] = {}
+        if config.looks_at_inputs:
+            statistics = StatisticsConfig(data=config.data, samples=config.samples, gram=config.needs_gram)
+            found["statistics"] = Auxiliary(ActivationStatistics.name, statistics.model_dump(mode="json"))
+        if config.most_sensitive:
+            table = SensitivityConfig(data=config.data, samples=config.samples, formats=(_judged_by(config),))
+            found["sensitivity"] = Auxiliary(Sensitivity.name, table.model_dump(mode="json"))
+        return found
 
     def unsuitable(self, model: ModelProto, config: WeightOnlyConfig, target: Target) -> Sequence[str]:
         """Refuses quantized models unless told otherwise, names that match nothing, and models without fit matrices."""
@@ -116,9 +131,9 @@ class WeightOnly(GraphPass[WeightOnlyConfig]):
         free_weights(model)
         lift_constants(model)
         opened = OpenModel(model)
-        found = choices(model, config)
+        found = choices(model, config, _sensitive(model, config, context))
         notes = _notes(found)
-        statistics = read_statistics(context.needed["statistics"]) if config.data else None
+        statistics = read_statistics(context.needed["statistics"]) if config.looks_at_inputs else None
         learned = Learned(source.model, statistics, config.damping, act_order=config.act_order)
         shared = tables(found.chosen) if config.format == "matmul_nbits" else {}
         alone = [choice for choice in found.chosen if not reads(choice, shared)]
@@ -128,6 +143,20 @@ class WeightOnly(GraphPass[WeightOnlyConfig]):
             node = choice.matrix.node
             _replace(forms, choice, config, read.get(id(node), node.input[0]))
         return Rewritten(opened.close(), notes, opened.made)
+
+
+def _judged_by(config: WeightOnlyConfig) -> FormatName:
+    """Returns the format by which layers are found sensitive: the nearest of those that `sensitivity` knows."""
+    return "int4_b128" if config.block_size >= 128 else "int4_b32"
+
+
+def _sensitive(model: ModelProto, config: WeightOnlyConfig, context: PassContext) -> Collection[str]:
+    """Returns the nodes that lose most, of those that would be quantized: others, such as convolutions, are not counted."""
+    if not config.most_sensitive:
+        return ()
+    names = {name_of(choice.matrix) for choice in choices(model, config).chosen}
+    ranked = most_sensitive(context.needed["sensitivity"], _judged_by(config), sys.maxsize)
+    return [name for name in ranked if name in names][: config.most_sensitive]
 
 
 def with_level(manifest: Manifest, level: int) -> Manifest:
@@ -155,7 +184,7 @@ def _notes(found: Choices) -> dict[str, Json]:
 def _why_none(model: ModelProto, found: Choices) -> str:
     if found.left:
         name, why = next(iter(found.left.items()))
-        return f"of {len(found.left)} constant matrices none is left to quantize: {name!r} is not, {why}"
+        return f"none of {len(found.left)} constant matrices is to be quantized ({name!r}: {why})"
     if replaceable_weights(model):
         return WEIGHTS_ARE_INPUTS
     return "there is no MatMul, Gemm or Gather with a constant matrix of float32 or float16"

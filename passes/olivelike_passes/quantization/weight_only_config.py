@@ -39,8 +39,9 @@ class WeightOnlyConfig(PassConfig):
     symmetric: bool = True
     """Put zero in the middle of each block's codes; without it each block has a zero point of its own."""
     zero_points: Literal["integer", "float"] = "integer"
-    """Without `symmetric`: whether zero lies on one of the codes, or anywhere. Floats need the format `matmul_nbits` and at
-    most 4 bits, take more room, and the CPU computes with them in float32 whatever `accuracy_level` says."""
+    """Without `symmetric`: whether zero lies on one of the codes, or anywhere. Floats need the format `matmul_nbits`, are
+    for at most 4 bits (matrices of 8 get whole ones), take more room, and the CPU computes with them in float32
+    whatever `accuracy_level` says."""
     method: MethodName = "rtn"
     """How weights are rounded: `rtn` to the nearest of levels over their whole range, `mse` in the clipped range of the least
     squared error, `k_quant` to scales fitted by least squares in which large weights count more, `hqq` with zero points that
@@ -65,6 +66,8 @@ class WeightOnlyConfig(PassConfig):
     embedding_bits: Literal[0, 2, 4, 8] = 0
     """Bits of embeddings (`Gather`), in blocks of the same size; 0 leaves them in float. A last layer that shares the table
     then reads it too, and takes no room of its own. The format `qdq` takes 0 and 8."""
+    op_types: tuple[Literal["MatMul", "Gemm"], ...] = ("MatMul", "Gemm")
+    """Operator types to quantize; of `Gather`, `embedding_bits` says."""
     nodes: tuple[str, ...] = ()
     """Names of nodes to quantize, `*` and `?` match as in file names; none means all."""
     exclude_nodes: tuple[str, ...] = ()
@@ -72,6 +75,11 @@ class WeightOnlyConfig(PassConfig):
     overrides: tuple[Override, ...] = ()
     """Other formats for some nodes; of several that match, the first counts. A table shared with the last layer goes by the
     name of its `Gather`."""
+    most_sensitive: int = Field(0, ge=0)
+    """So many matrices, those that lose most of their output when they are rounded (`sensitivity`; judged on `data`, or by
+    weights alone), get `sensitive_bits` instead, where no override says otherwise."""
+    sensitive_bits: Literal["float", 8] = 8
+    """For `most_sensitive`: the bits of their weights, or `float` to leave them as they are."""
     if_quantized: Literal["refuse", "rest"] = "refuse"
     """What to do with a model that holds quantized operators: refuse it, or quantize what is still in float."""
 
@@ -88,14 +96,15 @@ class WeightOnlyConfig(PassConfig):
             idle.add("zero_points")
         if "gptq" not in methods:
             idle |= {"act_order", "damping"}
-        if not methods & {"gptq", "awq", "mse", "k_quant"}:
+        if not value.get("most_sensitive"):
+            idle.add("sensitive_bits")
+        if not methods & {"gptq", "awq", "mse", "k_quant"} and not value.get("most_sensitive"):
             idle |= {"data", "samples"}
         return {name: item for name, item in value.items() if name not in idle}
 
     @model_validator(mode="after")
     def _go_together(self) -> WeightOnlyConfig:
         methods = {self.method, *(each.method for each in self.overrides)}
-        bits = {self.bits, *(each.bits for each in self.overrides)}
         floats = self.zero_points == "float" and not self.symmetric
         if "hqq" in methods and not floats:
             raise ValueError(
@@ -104,7 +113,7 @@ class WeightOnlyConfig(PassConfig):
         if not self.data and methods & {"gptq", "awq"}:
             learning = " and ".join(sorted(methods & {"gptq", "awq"}))
             raise ValueError(f"{learning} looks at data: name an entry with data")
-        if floats and 8 in bits:
+        if floats and self.bits == 8:
             raise ValueError("zero_points: float exist for 2, 3 and 4 bits: the runtime has no kernel for 8")
         if floats and self.format == "qdq":
             raise ValueError("zero_points: float exist in the format matmul_nbits only")
@@ -114,5 +123,11 @@ class WeightOnlyConfig(PassConfig):
 
     @property
     def needs_gram(self) -> bool:
-        """Whether some method asks for the products of inputs."""
-        return "gptq" in {self.method, *(each.method for each in self.overrides)}
+        """Whether somebody asks for the products of inputs."""
+        return "gptq" in {self.method, *(each.method for each in self.overrides)} or self.most_sensitive > 0
+
+    @property
+    def looks_at_inputs(self) -> bool:
+        """Whether some method asks for statistics of inputs."""
+        methods = {self.method, *(each.method for each in self.overrides)}
+        return bool(self.data) and bool(methods & {"gptq", "awq", "mse", "k_quant"})

@@ -422,3 +422,39 @@ def test_data_are_no_part_of_a_configuration_that_does_not_look_at_them() -> Non
     told = {"data": "data", "samples": 8, "act_order": True, "damping": 0.1}
     assert WeightOnlyConfig.model_validate(told) == WeightOnlyConfig()
     assert WeightOnlyConfig.model_validate(told | {"method": "k_quant"}).data == "data"
+
+
+def test_gemm_of_half_precision_keeps_its_bias(tmp_path: Path) -> None:
+    model = gemm()
+    for tensor in model.graph.initializer:
+        tensor.CopyFrom(
+            onnx.numpy_helper.from_array(onnx.numpy_helper.to_array(tensor).astype(np.float16), tensor.name)
+        )
+    for entry in (*model.graph.input, *model.graph.output):
+        entry.type.tensor_type.elem_type = onnx.TensorProto.FLOAT16
+    assert error_of(model, tmp_path, bits=8) < 0.01
+
+
+def test_types_that_are_not_asked_for_stay(tmp_path: Path) -> None:
+    assert reasons(WeightOnly, gemm(), tmp_path, op_types=["MatMul"])[0].endswith("('Gemm_y': not asked for)")
+
+
+def test_most_sensitive_matrices_get_more_bits_or_stay(tmp_path: Path) -> None:
+    values = random_values("rough", 64, 64).copy()
+    values[::32] *= 50  # one weight in each block that leaves the others no levels
+    nodes = [node_of("MatMul", ["x", "smooth"], ["m"]), node_of("MatMul", ["m", "rough"], ["y"])]
+    ends = [float_value("x", "batch", 64)], [float_value("y", "batch", 64)]
+    model = model_of(nodes, *ends, [weight_of("smooth", 64, 64), onnx.numpy_helper.from_array(values, "rough")])
+    more, kept = (
+        applied(WeightOnly, model, tmp_path / f"{bits}", most_sensitive=1, sensitive_bits=bits).manifest.notes
+        for bits in (8, "float")
+    )
+    assert more["weight_only"] == {
+        "quantized": {"MatMul: 4 bits, blocks of 32, rtn": 1, "MatMul: 8 bits, blocks of 32, rtn": 1}, "left": {},
+    }  # fmt: skip
+    assert kept["weight_only"]["left"] == {"MatMul_y": "among the most sensitive"}  # type: ignore[index,call-overload]
+
+
+def test_convolutions_do_not_count_among_the_most_sensitive(tmp_path: Path) -> None:
+    notes = applied(WeightOnly, models.conv_net(), tmp_path, most_sensitive=1).manifest.notes["weight_only"]
+    assert [key.partition(",")[0] for key in notes["quantized"]] == ["Gemm: 8 bits"]  # type: ignore[index,call-overload]

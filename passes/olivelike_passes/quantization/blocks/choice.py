@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from onnx import ModelProto
 
 FLOAT, FLOAT16 = 1, 10
+NO_OVERRIDE = Override(nodes="*")
 NO_KERNEL = "bfloat16, for which the CPU has no kernel"
 
 
@@ -47,11 +48,11 @@ class Choices:
     left: dict[str, str] = field(default_factory=dict)
 
 
-def choices(model: ModelProto, config: WeightOnlyConfig) -> Choices:
-    """Returns what a configuration makes of each of a model's matrices."""
+def choices(model: ModelProto, config: WeightOnlyConfig, sensitive: Collection[str] = ()) -> Choices:
+    """Returns what a configuration makes of each of a model's matrices, some of whose nodes were found to be sensitive."""
     found = Choices()
     for matrix in matrices(model):
-        what = _choice(matrix, config)
+        what = _choice(matrix, config, name_of(matrix) in sensitive)
         if isinstance(what, Choice):
             found.chosen.append(what)
         else:
@@ -79,44 +80,61 @@ def unmatched_patterns(model: ModelProto, config: WeightOnlyConfig) -> Iterator[
                 yield f"{key} has {pattern!r}, which matches no node with a constant matrix ({known})"
 
 
-def _choice(matrix: Matrix, config: WeightOnlyConfig) -> Choice | str:
-    name = name_of(matrix)
-    if matrix.tensor.data_type not in (FLOAT, FLOAT16):
-        return NO_KERNEL
-    if (config.nodes and not _matches(name, config.nodes)) or _matches(name, config.exclude_nodes):
+def _choice(matrix: Matrix, config: WeightOnlyConfig, sensitive: bool) -> Choice | str:
+    """Returns how a matrix is quantized, or why it is not."""
+    override = next((each for each in config.overrides if fnmatchcase(name_of(matrix), each.nodes)), NO_OVERRIDE)
+    left = _left(matrix, config, override, sensitive)
+    if left:
+        return left
+    table = matrix.kind == "Gather"
+    bits = _bits(config, override, table, sensitive)
+    block: BlockSize = config.block_size if override.block_size == "as_others" else override.block_size
+    floats = config.zero_points == "float" and not config.symmetric and not table and bits != 8
+    grid = Grid(bits, block, config.symmetric, floats, matrix.tensor.data_type == FLOAT16)
+    method = config.method if override.method == "as_others" else override.method
+    if (method == "hqq" and not floats) or (table and method in ("gptq", "awq")):
+        method = "mse"
+    read = matrix.node.input[0] if config.looks_at_inputs and not table else ""
+    return _unfit(matrix, grid, config.format) or Choice(matrix, grid, method, read)
+
+
+def _left(matrix: Matrix, config: WeightOnlyConfig, override: Override, sensitive: bool) -> str:
+    """Returns why a matrix stays as it is by what was asked for; empty if it does not."""
+    name, table = name_of(matrix), matrix.kind == "Gather"
+    typed = table or matrix.kind in config.op_types
+    if not typed or (config.nodes and not _matches(name, config.nodes)) or _matches(name, config.exclude_nodes):
         return "not asked for"
-    override = next((each for each in config.overrides if fnmatchcase(name, each.nodes)), Override(nodes=name))
     if override.keep:
         return "kept by an override"
-    table = matrix.kind == "Gather"
-    bits = _bits(config, override, table)
-    if bits is None:
+    if override.bits == "as_others" and sensitive and config.sensitive_bits == "float":
+        return "among the most sensitive"
+    if override.bits == "as_others" and table and not config.embedding_bits:
         return "embeddings stay in float"
-    method = config.method if override.method == "as_others" else override.method
-    block: BlockSize = config.block_size if override.block_size == "as_others" else override.block_size
-    floats = config.zero_points == "float" and not config.symmetric and not table
-    half = matrix.tensor.data_type == FLOAT16
-    grid = Grid(bits, block, config.symmetric, floats, half)
-    if table and config.format == "qdq" and bits != 8:
+    return ""
+
+
+def _unfit(matrix: Matrix, grid: Grid, form: str) -> str:
+    """Returns why no operator reads a matrix as it would be; empty if one does."""
+    table = matrix.kind == "Gather"
+    if matrix.tensor.data_type not in (FLOAT, FLOAT16):
+        return NO_KERNEL
+    if table and form == "qdq" and grid.bits != 8:
         return "Gather reads no types of less than 8 bits"
-    if not table and config.format == "qdq" and grid.stored_bits == 2 and matrix.outputs % 4:
-        return (
-            f"{matrix.outputs} outputs end inside a byte of 2-bit codes, which the runtime's own form of QDQ gets wrong"
-        )
-    if table and config.format != "qdq" and matrix.inputs * grid.stored_bits % 8:
-        return f"rows of {matrix.inputs} weights of {bits} bits end inside a byte"
-    if table:
-        return Choice(matrix, grid, "mse" if method in ("hqq", "gptq", "awq") else method)
-    return Choice(matrix, grid, method, matrix.node.input[0] if config.data else "")
+    if table and form != "qdq" and matrix.inputs * grid.stored_bits % 8:
+        return f"rows of {matrix.inputs} weights of {grid.bits} bits end inside a byte"
+    if not table and form == "qdq" and grid.stored_bits == 2 and matrix.outputs % 4:
+        ends = f"{matrix.outputs} outputs end inside a byte of 2-bit codes"
+        return f"{ends}, which the runtime's own form of QDQ gets wrong"
+    return ""
 
 
-def _bits(config: WeightOnlyConfig, override: Override, table: bool) -> Bits | None:
-    """Returns the bits of a matrix's weights; nothing where it stays in float."""
+def _bits(config: WeightOnlyConfig, override: Override, table: bool, sensitive: bool) -> Bits:
+    """Returns the bits of a matrix's weights."""
     if override.bits != "as_others":
         return override.bits
-    if not table:
-        return config.bits
-    return config.embedding_bits or None
+    if table and config.embedding_bits:
+        return config.embedding_bits
+    return 8 if sensitive else config.bits
 
 
 def _matches(name: str, patterns: Iterable[str]) -> bool:

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
     from olivelike_passes.quantization.blocks.grid import Codes, Floats
 
+SMALL = 64
+"""Rows of a triangular matrix that is inverted in one."""
 AT_ONCE = 128
 """Inputs that are rounded before the rest of the matrix is brought up to date."""
 
@@ -52,8 +54,22 @@ def ahead(gram: NDArray[Any], damping: float, *, largest_first: bool) -> Ahead:
     # H = U U^T with U upper, by the Cholesky factor of H turned around; then H^-1 = U^-T U^-1, and U^-1 is its upper factor.
     turned = order[::-1]
     lower = np.linalg.cholesky(products[np.ix_(turned, turned)])
-    upper = np.linalg.inv(lower[::-1, ::-1])
-    return Ahead(order, np.triu(upper).astype(np.float32))
+    return Ahead(order, np.ascontiguousarray(_inverse(lower)[::-1, ::-1], np.float32))
+
+
+def _inverse(lower: NDArray[Any]) -> NDArray[Any]:
+    """Returns the inverse of a lower triangular matrix, half by half: a sixth of the work of inverting any matrix."""
+    import numpy as np
+
+    size = len(lower)
+    if size <= SMALL:
+        return np.tril(np.linalg.inv(lower))
+    half = size // 2
+    whole = np.zeros_like(lower)
+    whole[:half, :half] = _inverse(lower[:half, :half])
+    whole[half:, half:] = _inverse(lower[half:, half:])
+    whole[half:, :half] = -whole[half:, half:] @ (lower[half:, :half] @ whole[:half, :half])
+    return whole
 
 
 def gptq(of: Ahead, *, fixed_blocks: bool) -> Method:

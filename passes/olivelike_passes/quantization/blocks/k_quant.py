@@ -15,6 +15,7 @@ from olivelike_passes.quantization.blocks.grid import (
     levels,
     placed,
     rounded,
+    summed,
 )
 
 if TYPE_CHECKING:
@@ -33,14 +34,14 @@ def k_quant(values: Floats, grid: Grid, importance: Floats) -> Blocks:
     import numpy as np
 
     weight = np.abs(values)
-    weight += np.sqrt(np.square(values).mean(axis=1))[:, None]
+    weight += np.sqrt(summed(values, values) / np.float32(grid.block))[:, None]
     if importance.size > 1:
         weight *= importance
     full = extent(values, grid)
     best = error(values, full, grid, weight), full
+    fit = _Fit(values, weight, grid)
     for stretch in STRETCHES:
-        tried = _fitted(values, weight, _stretched(full, stretch, grid), grid)
-        best = better(best, (error(values, tried, grid, weight), tried))
+        best = better(best, fit.of(_stretched(full, stretch, grid)))
     return rounded(values, best[1], grid)
 
 
@@ -54,23 +55,40 @@ def _stretched(full: Spacing, stretch: float, grid: Grid) -> Spacing:
     return Spacing(full.scales * ratio, zeros)
 
 
-def _fitted(values: Floats, weight: Floats, spacing: Spacing, grid: Grid) -> Spacing:
-    """Returns the spacing that fits the codes best to which this one rounds."""
-    import numpy as np
+class _Fit:
+    """Weighted least squares of a tile's weights on their codes."""
 
-    codes = levels(values, spacing, grid)
-    if not grid.float_zeros:
+    def __init__(self, values: Floats, weight: Floats, grid: Grid) -> None:
+        self._values, self._weight, self._grid = values, weight, grid
+        self._weighed = weight * values
+        self._squares = summed(self._weighed, values)
+        self._total, self._sum = weight.sum(axis=1), self._weighed.sum(axis=1)
+
+    def of(self, spacing: Spacing) -> tuple[Floats, Spacing]:
+        """Returns the spacing that fits the codes best to which one rounds, and its weighted squared error."""
+        codes = levels(self._values, spacing, self._grid)
+        if self._grid.float_zeros:
+            return self._line(codes, spacing)
         codes -= spacing.zeros[:, None]
-    weighed = weight * codes
-    with_values = (weighed * values).sum(axis=1)
-    squares = (weighed * codes).sum(axis=1)
-    if not grid.float_zeros:
-        return Spacing(grid.stored(with_values * inverse(squares)), spacing.zeros)
-    total, sum_codes, sum_values = weight.sum(axis=1), weighed.sum(axis=1), (weight * values).sum(axis=1)
-    spread = total * squares - sum_codes**2
-    usable = spread > np.float32(1e-6) * total * squares  # else all codes are one, and no line goes through them
-    scales = grid.stored(
-        np.where(usable, (total * with_values - sum_codes * sum_values) * inverse(spread), spacing.scales)
-    )
-    low = (sum_values - scales * sum_codes) * inverse(total)
-    return Spacing(scales, placed(np.where(usable, -low * inverse(scales), spacing.zeros), grid))
+        products, squares = summed(self._weighed, codes), summed(self._weight * codes, codes)
+        scales = self._grid.stored(products * inverse(squares))
+        left = self._squares - scales * (2 * products - scales * squares)
+        return left, Spacing(scales, spacing.zeros)
+
+    def _line(self, codes: Floats, spacing: Spacing) -> tuple[Floats, Spacing]:
+        """Fits a line of any zero; where all codes are one, none goes through them, and the spacing stays as it is."""
+        import numpy as np
+
+        weighed = self._weight * codes
+        sums, products, squares = weighed.sum(axis=1), summed(weighed, self._values), summed(weighed, codes)
+        spread = self._total * squares - sums**2
+        usable = spread > np.float32(1e-6) * self._total * squares
+        slopes = self._grid.stored((self._total * products - sums * self._sum) * inverse(spread))
+        scales = np.where(usable, slopes, spacing.scales)
+        zeros = (sums - self._sum * inverse(scales)) * inverse(self._total)
+        zeros = np.where(usable, placed(zeros, self._grid), spacing.zeros)
+        # The sum of weight * (value - scale * (code - zero)) ** 2, multiplied out.
+        centred_squares = squares - zeros * (2 * sums - zeros * self._total)
+        centred_products = products - zeros * self._sum
+        left = self._squares - scales * (2 * centred_products - scales * centred_squares)
+        return left, Spacing(scales, zeros)
