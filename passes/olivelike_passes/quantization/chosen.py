@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
+from olivelike.contracts.artifact import Artifact
+from olivelike.contracts.passes import Auxiliary
 from olivelike.onnxfile.walk import graphs
+from olivelike_passes.quantization.sensitivity import Sensitivity, SensitivityConfig, most_sensitive
 
 if TYPE_CHECKING:
     from onnx import ModelProto, NodeProto
@@ -21,15 +24,19 @@ class Chosen:
         op_types: their types.
         nodes: patterns of names, of which one must match; none lets every name pass.
         exclude_nodes: patterns of names, of which none may match.
+        kept: names of nodes that are left out as they are, each its own or, for one without, its first output's.
     """
 
     op_types: Sequence[str]
     nodes: Sequence[str] = ()
     exclude_nodes: Sequence[str] = ()
+    kept: Sequence[str] = ()
 
     def has(self, node: NodeProto) -> bool:
         """Whether a node is chosen."""
         named = not self.nodes or _matches(node, self.nodes)
+        if node.name in self.kept or any(name in self.kept for name in node.output[:1]):
+            return False
         return node.op_type in self.op_types and named and not _matches(node, self.exclude_nodes)
 
     def reasons(self, model: ModelProto) -> Iterator[str]:
@@ -39,6 +46,21 @@ class Chosen:
             for pattern in patterns:
                 if not any(_matches(node, [pattern]) for node in every):
                     yield f"{field} has {pattern!r}, which matches no node"
+
+
+def sensitivity_needed(k: int, data: str, samples: int = 0) -> Mapping[str, Auxiliary]:
+    """Returns the auxiliary step by which the k most sensitive layers are known; none for none of them."""
+    if not k:
+        return {}
+    settings = SensitivityConfig(data=data, samples=samples)
+    return {"sensitivity": Auxiliary(Sensitivity.name, settings.model_dump(mode="json"))}
+
+
+def kept_of(needed: Mapping[str, Artifact], k: int, *, per_channel: bool) -> tuple[str, ...]:
+    """Returns the names of the layers that lose most in 8 bits, as many as are to be kept."""
+    if not k:
+        return ()
+    return most_sensitive(needed["sensitivity"], "int8_per_channel" if per_channel else "int8", k)
 
 
 def _matches(node: NodeProto, patterns: Sequence[str]) -> bool:

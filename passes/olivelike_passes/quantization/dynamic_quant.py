@@ -4,19 +4,21 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Literal
 
-from pydantic import model_validator
+from pydantic import Field, model_validator
 
 from olivelike.contracts.artifact import Artifact
-from olivelike.contracts.passes import PassConfig, PassContext
+from olivelike.contracts.data import DataName
+from olivelike.contracts.passes import Auxiliary, PassConfig, PassContext
 from olivelike.contracts.target import Target
 from olivelike.digest import Json
 from olivelike.errors import RefusedError, fail
 from olivelike_passes.graph.graph_pass import GraphPass, Rewritten
 from olivelike_passes.header import unite_imports
 from olivelike_passes.naming import name_nodes
-from olivelike_passes.quantization.chosen import Chosen
+from olivelike_passes.quantization.chosen import Chosen, kept_of, sensitivity_needed
 from olivelike_passes.quantization.coded import IntegerWeights
 from olivelike_passes.quantization.dynamic.found import Found, Left, found_in
 from olivelike_passes.quantization.dynamic.rewrite import Scheme, rewrite
@@ -52,13 +54,19 @@ class DynamicQuantConfig(PassConfig):
     """Names of the nodes to quantize, if not all; `*` and `?` match as in file names."""
     exclude_nodes: tuple[str, ...] = ()
     """Names of nodes that stay as they are; `*` and `?` match as in file names (`*down_proj*`)."""
+    most_sensitive_kept: int = Field(0, ge=0)
+    """How many layers stay in float32: those whose output loses most in 8 bits, by `sensitivity` on `data`."""
+    data: DataName = ""
+    """For `most_sensitive_kept` only: the data entry to judge by; without one, only the weights are looked at."""
 
     @model_validator(mode="before")
     @classmethod
     def _symmetric_by_type(cls, value: object) -> object:
-        if isinstance(value, Mapping) and value.get("weight_type") == "uint8":
-            return {"symmetric": False, **value}
-        return value
+        if not isinstance(value, Mapping):
+            return value
+        by_type = {"symmetric": False} if value.get("weight_type") == "uint8" else {}
+        idle = set() if value.get("most_sensitive_kept") else {"data"}
+        return by_type | {name: item for name, item in value.items() if name not in idle}
 
 
 class DynamicQuant(GraphPass[DynamicQuantConfig]):
@@ -90,6 +98,10 @@ class DynamicQuant(GraphPass[DynamicQuantConfig]):
     config = DynamicQuantConfig
     tools = ("numpy", "onnx")
 
+    def needs(self, config: DynamicQuantConfig) -> Mapping[str, Auxiliary]:
+        """Asks for the table of losses where layers are kept by it."""
+        return sensitivity_needed(config.most_sensitive_kept, config.data)
+
     def unsuitable(self, model: ModelProto, config: DynamicQuantConfig, target: Target) -> Sequence[str]:
         """Refuses quantized and half-precision models, unknown names, and models without fit weights."""
         chosen = _chosen(config)
@@ -108,12 +120,13 @@ class DynamicQuant(GraphPass[DynamicQuantConfig]):
         """
         model = raised(model, NEEDED_OPSET, USUAL_OPSET, source, context)
         _prepare(model)
-        found, left = found_in(model, _chosen(config), allow_conv=config.allow_conv)
+        kept = kept_of(context.needed, config.most_sensitive_kept, per_channel=config.per_channel)
+        found, left = found_in(model, replace(_chosen(config), kept=kept), allow_conv=config.allow_conv)
         if reasons := _nothing(model, config, found, left):
             raise fail(RefusedError, "OL301", "; ".join(reasons))
         integers = Integers(config.weight_type, config.symmetric, config.reduce_range)
         scheme = Scheme(IntegerWeights(model, source.model, integers), config.per_channel)
-        notes = _notes(found, left)
+        notes = _notes(found, left) | ({"kept": list(kept)} if kept else {})
         rewrite(model, found, scheme)
         return Rewritten(model, notes, scheme.weights.made)
 

@@ -8,10 +8,13 @@ from typing import TYPE_CHECKING, Literal, Protocol, assert_never
 
 from olivelike.errors import RefusedError, fail
 from olivelike_passes.holds import quantized_operators
+from olivelike_passes.quantization.integers import Grid
 from olivelike_passes.runtime import quiet
 
 if TYPE_CHECKING:
     from onnx import ModelProto
+
+    from olivelike_passes.quantization.integers import Floats
 
 MARK = "onnx.infer"
 """By this entry in a model's metadata the quantizers know that values have types; without it they infer once more."""
@@ -23,17 +26,24 @@ class Scheme:
 
     Attributes:
         weight_type: element type of quantized weights.
+        symmetric: whether zero lies in the middle of the codes of a weight.
         per_channel: one scale for each output channel instead of one for the tensor.
         reduce_range: weights in 7 bits, against saturation on CPUs without VNNI.
         op_types: operator types to quantize.
         exclude: names of nodes that stay as they are.
     """
 
-    weight_type: Literal["int8", "uint8"]
+    weight_type: Literal["int8", "uint8", "int4", "uint4"]
+    symmetric: bool
     per_channel: bool
     reduce_range: bool
     op_types: Sequence[str]
     exclude: Sequence[str]
+
+    @property
+    def is_symmetric(self) -> bool:
+        """Whether weights are: as it was asked for, and with scales per channel always, for these share one zero point."""
+        return self.symmetric or self.per_channel
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +52,7 @@ class Activations:
 
     type: Literal["uint8", "int8", "uint16", "int16"]
     symmetric: bool
-    ranges: Mapping[str, tuple[float, float]]
+    ranges: dict[str, tuple[float, float]]
 
 
 def quantize_statically(
@@ -59,7 +69,7 @@ def quantize_statically(
 
     kinds = _quant_type(scheme.weight_type), _quant_type(activations.type)
     names: tuple[list[str], ...] = ([], list(scheme.exclude), list(scheme.op_types))
-    options = {"ActivationSymmetric": activations.symmetric}
+    options = {"ActivationSymmetric": activations.symmetric, "WeightSymmetric": scheme.is_symmetric}
     ranges = _tensors_data(activations.ranges)
     with quiet():
         _mark(model)
@@ -76,6 +86,27 @@ def quantize_statically(
             case _:
                 assert_never(format)
         return _finish(quantizer)
+
+
+def weight_grid(low: Floats, high: Floats, scheme: Scheme) -> Grid:
+    """Returns the grid that the quantizers take for a weight, or for each of its channels, by their own formula.
+
+    Args:
+        low: the lowest values, float32 `[1]` or `[channels]`.
+        high: the highest.
+        scheme: the type, and how codes lie in it.
+    """
+    import numpy as np
+    from onnxruntime.quantization.quant_utils import compute_scale_zp, get_qmin_qmax_for_qType
+
+    kind = getattr(_quant_type(scheme.weight_type), "tensor_type")  # noqa: B009  # an enum without types
+    least, most = get_qmin_qmax_for_qType(kind, reduce_range=scheme.reduce_range, symmetric=scheme.is_symmetric)
+    pairs = [
+        compute_scale_zp(*ends, least, most, symmetric=scheme.is_symmetric) for ends in zip(low, high, strict=True)
+    ]
+    zeros = np.array([int(zero) for zero, _ in pairs])
+    container = "uint8" if scheme.weight_type.startswith("u") else "int8"
+    return Grid(np.array([scale for _, scale in pairs], np.float32), zeros.astype(container))
 
 
 class _Wrapped(Protocol):
@@ -108,11 +139,11 @@ def _mark(model: ModelProto) -> None:
 
 
 def _quant_type(name: str) -> object:
+    """Returns the tool's name of a type: `QUInt8` for `uint8`."""
     from onnxruntime.quantization.quant_utils import QuantType
 
-    return {"int8": QuantType.QInt8, "uint8": QuantType.QUInt8, "int16": QuantType.QInt16, "uint16": QuantType.QUInt16}[
-        name
-    ]
+    signed = not name.startswith("u")
+    return getattr(QuantType, f"QInt{name[3:]}" if signed else f"QUInt{name[4:]}")
 
 
 def _tensors_data(ranges: Mapping[str, tuple[float, float]]) -> object:

@@ -339,3 +339,13 @@ def test_runtime_runs_every_opset(tmp_path: Path, opset: int) -> None:
     for name, build in {"mlp": models.mlp, "conv": models.conv_net}.items():
         result = applied(DynamicQuant, build(opset=opset), tmp_path / name, allow_conv=True, per_channel=True)
         assert error_of(result.model, tmp_path / name / "source/model.onnx") < 0.1  # 8 bits, some four layers
+
+
+def test_most_sensitive_layers_stay_in_float32(tmp_path: Path) -> None:
+    model = models.matmul_chain()
+    values = onnx.numpy_helper.to_array(model.graph.initializer[1]).copy()
+    values[3, 5] = 100  # next to it, all other weights of the layer round to zero
+    model.graph.initializer[1].CopyFrom(onnx.numpy_helper.from_array(values, "w1"))
+    result = applied(DynamicQuant, model, tmp_path, data="data", most_sensitive_kept=1)
+    assert result.manifest.notes["dynamic_quant"]["kept"] == ["MatMul_m1"]
+    assert "w1" in {tensor.name for tensor in read_structure(result.model).graph.initializer}

@@ -1,0 +1,1 @@
+"""How a model is quantized with scales fixed beforehand, without holding its weights."""

@@ -1,0 +1,1 @@
+"""Tests of what static quantization is made of."""
