@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from olivelike.onnxfile.tensors import mapped
 from olivelike.onnxfile.wiring import reads
-from olivelike_passes.holds import quantized_operators
+from olivelike_passes.holds import quantized_reasons
 from olivelike_passes.matrices import FLOATS
 from olivelike_passes.naming import matching, unmatched
 from olivelike_passes.slices import ELEMENTS
@@ -45,8 +45,7 @@ def candidates(
 
 def reasons_against(model: ModelProto, nodes: Sequence[str], exclude_nodes: Sequence[str]) -> list[str]:
     """Returns the reasons against compressing a model that hold for every way of compression."""
-    quantized = quantized_operators(model)
-    reasons = [f"the model is quantized already ({', '.join(quantized)})"] if quantized else []
+    reasons = quantized_reasons(model)
     reasons += [
         f"nodes has {pattern!r}, which matches no node" for pattern in unmatched(model, nodes) if pattern != "*"
     ]
