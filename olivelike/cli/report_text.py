@@ -10,6 +10,7 @@ from olivelike.cli.profile_table import profile_lines
 from olivelike.contracts.figures import figures
 from olivelike.contracts.outcome import Failed
 from olivelike.contracts.report import Report
+from olivelike.report.noted import noted_lines
 from olivelike.report.rows import Row, Rows, choice_text, rows_of
 
 if TYPE_CHECKING:
@@ -56,6 +57,7 @@ def _choices(report: Report, found: Rows) -> Iterator[str]:
         yield ": ".join([label, choice_text(report, choice), *(["; ".join(values)] if values else [])])
         if choice.path:
             yield f"written to {choice.path}"
+        yield from noted_lines(choice.notes)
 
 
 def _cost(report: Report) -> str:

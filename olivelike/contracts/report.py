@@ -97,6 +97,7 @@ class Chosen:
         why: why it and no other, in one or two sentences.
         path: where the bundle lies; empty when none was written.
         files: the model files in the bundle, relative to `path`.
+        notes: what the passes that made it noted, by their names.
     """
 
     trial: int
@@ -107,6 +108,7 @@ class Chosen:
     why: str
     path: str = ""
     files: tuple[str, ...] = ()
+    notes: Mapping[str, Json] = field(default_factory=dict)
 
     def to_json(self) -> JsonObject:
         """Returns the choice as it stands in the answer document."""
@@ -119,6 +121,7 @@ class Chosen:
             "path": self.path or None,
             "digest": f"sha256:{self.digest}",
             "why": self.why,
+            "notes": dict(self.notes),
         }
 
 

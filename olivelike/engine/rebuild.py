@@ -142,7 +142,7 @@ def _made(desk: Desk, prepared: Prepared, lock: Lock) -> tuple[Report, str]:
     outcome = Measured(artifact.digest, {})
     same = artifact.digest == lock.output
     why = "rebuilt from the lock: the same bytes" if same else "rebuilt from the lock, but the model differs"
-    chosen = Chosen(0, lock.recipe, {}, artifact.kind, artifact.digest, why)
+    chosen = Chosen(0, lock.recipe, {}, artifact.kind, artifact.digest, why, notes=artifact.manifest.notes)
     status = Status.BUILT if same else Status.FAILED
     return _report(desk, (Trial(0, lock.recipe, outcome),), status, why, (chosen,)), artifact.digest
 

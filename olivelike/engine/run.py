@@ -133,14 +133,18 @@ def _chosen(desk: Desk, candidate: Candidate, selection: Selection, rank: int) -
     why = selection.why if rank == 0 else selection.verdicts.get(candidate.trial, "")
     if candidate.trial == BASELINE and selection.status is Status.FEASIBLE and rank == 0 and not selection.refused:
         why = f"nothing beats the baseline ({desk.plan.baseline}): {why}"
-    return Chosen(candidate.trial, candidate.recipe, candidate.metrics, candidate.kind, candidate.artifact, why)
+    notes = desk.store.open(candidate.artifact).manifest.notes
+    return Chosen(
+        candidate.trial, candidate.recipe, candidate.metrics, candidate.kind, candidate.artifact, why, notes=notes
+    )
 
 
 def _built(desk: Desk, trial: Trial) -> Chosen:
     assert isinstance(trial.outcome, Measured)
     artifact = desk.store.open(trial.outcome.artifact)
     why = "the one recipe that the workflow leaves"
-    return Chosen(trial.number, trial.recipe, trial.outcome.metrics, artifact.kind, artifact.digest, why)
+    notes = artifact.manifest.notes
+    return Chosen(trial.number, trial.recipe, trial.outcome.metrics, artifact.kind, artifact.digest, why, notes=notes)
 
 
 def _first_reason(trials: tuple[Trial, ...]) -> str:

@@ -6,6 +6,7 @@ from html import escape
 
 from olivelike.contracts.report import Report
 from olivelike.report.headline import headline
+from olivelike.report.noted import noted_lines
 from olivelike.report.rows import Row, rows_of
 
 STYLE = "border-collapse:collapse;font-variant-numeric:tabular-nums"
@@ -20,7 +21,8 @@ def report_html(report: Report) -> str:
     table = f"<table style='{STYLE}'><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
     note = f"<p>{escape(found.note)}</p>" if found.note else ""
     certified = "".join(f"<p>{escape(line)}</p>" for each in report.certificates for line in each.sentences())
-    return f"<div><p><b>{escape(headline(report))}</b></p>{table}{certified}{note}</div>"
+    noted = "".join(f"<p>{escape(line)}</p>" for choice in report.chosen for line in noted_lines(choice.notes))
+    return f"<div><p><b>{escape(headline(report))}</b></p>{table}{certified}{noted}{note}</div>"
 
 
 def _row(row: Row) -> str:

@@ -24,6 +24,8 @@ PLUGIN = Plugin(
         "fuse_transformers": "olivelike_passes.graph.fuse_transformers:FuseTransformers",
         "inline_functions": "olivelike_passes.graph.inline_functions:InlineFunctions",
         "insert_pre_post_processing": "olivelike_passes.graph.insert_pre_post_processing:InsertPrePostProcessing",
+        "mixed_precision": "olivelike_passes.quantization.mixed_precision:MixedPrecision",
+        "nbits_to_qdq": "olivelike_passes.quantization.nbits_to_qdq:NBitsToQdq",
         "optimize_offline": "olivelike_passes.graph.optimize_offline:OptimizeOffline",
         "rename_io": "olivelike_passes.graph.rename_io:RenameIo",
         "sensitivity": "olivelike_passes.quantization.sensitivity:Sensitivity",
@@ -32,5 +34,6 @@ PLUGIN = Plugin(
         "static_quant": "olivelike_passes.quantization.static_quant:StaticQuant",
         "strip": "olivelike_passes.graph.strip:Strip",
         "surgery": "olivelike_passes.surgery.surgery:Surgery",
+        "weight_only": "olivelike_passes.quantization.weight_only:WeightOnly",
     },
 )

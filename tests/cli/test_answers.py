@@ -72,6 +72,7 @@ GOLDEN = {
             "path": "text",
             "digest": "text",
             "why": "text",
+            "notes": "mapping",
         }
     ],
     "search": {"stopped_by": "all_tried", "tried": 3, "of": 3},
@@ -94,6 +95,8 @@ def test_the_answer_document_has_the_settled_shape(command: Command, folder: Pat
             metrics[name] = "measurement"
     for step in answer["chosen"][0]["steps"]:
         step["config"] = "mapping"
+    assert isinstance(answer["chosen"][0]["notes"], dict)
+    answer["chosen"][0]["notes"] = "mapping"
     for key in ("path", "digest", "why"):
         assert isinstance(answer["chosen"][0][key], str)
         answer["chosen"][0][key] = "text"

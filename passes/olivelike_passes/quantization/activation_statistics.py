@@ -68,7 +68,7 @@ class ActivationStatistics(Pass[StatisticsConfig]):
     Example:
         ```yaml
         passes:
-          - static_quant: {data: calibration}   # what corrects or rounds by statistics asks for them first
+          - mixed_precision: {bits: 5.5, data: calibration}   # looks at the data first
         ```
     """
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     Floats: TypeAlias = NDArray[np.float32]
 
 By: TypeAlias = Literal["gram", "mean squares", "weights"]
-PRODUCTS = 4_000_000_000
+PRODUCTS = 1_500_000_000
 """Multiplications for one format, beyond which some outputs stand for all."""
 FEWEST = 512
 """Outputs that are looked at all the same."""

@@ -72,7 +72,7 @@ class Sensitivity(Pass[SensitivityConfig]):
     Example:
         ```yaml
         passes:
-          - static_quant: {data: calibration}   # what leaves the most sensitive layers out asks for the table first
+          - mixed_precision: {bits: 5.5, data: calibration}   # asks for the table first
         ```
     """
 
