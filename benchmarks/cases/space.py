@@ -18,16 +18,20 @@ passes:
       - dynamic_quant:
           per_channel: [true, false]
           op_types: {choice: [[MatMul, Gemm, LSTM, Attention], [MatMul, Gemm, LSTM, Attention, Gather, Transpose]]}
+          most_sensitive_kept: [0, 10, 30]
+          data: calibration
       - static_quant:
           format: [qdq, qoperator]
           per_channel: true
           calibration: [minmax, percentile, entropy]
+          most_sensitive_kept: [0, 4]
           op_types: {choice: [[Conv, MatMul, Gemm], [Conv, MatMul, Gemm, Add, Mul, GlobalAveragePool, Concat, Gather]]}
           data: calibration
       - weight_only:
           bits: [4, 8]
           block_size: [32, 64, 128]
-          method: [rtn, k_quant, gptq, awq]
+          method: [rtn, k_quant, gptq]
+          most_sensitive: [0, 30]
           embedding_bits: 8
           accuracy_level: 4
           data: calibration
@@ -36,7 +40,7 @@ passes:
 """
 """The passes of every case's workflow. They hold no name of a model's nodes: what is good for one model alone is no default.
 Convolutions are not quantized dynamically, because that makes every convolutional network slower that was tried."""
-BUDGET = {"strategy": "auto", "max_trials": 100, "seed": 0}
+BUDGET = {"strategy": "auto", "max_trials": 150, "seed": 0}
 
 
 def workflow_text(case: Case, prepared: Prepared, passes: str = DEFAULT_SPACE, time_limit: str = "60 min") -> str:
