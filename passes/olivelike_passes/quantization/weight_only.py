@@ -14,7 +14,7 @@ from olivelike.contracts.passes import Auxiliary, PassContext
 from olivelike.contracts.target import Target
 from olivelike.digest import Json
 from olivelike_passes.graph.graph_pass import GraphPass, Rewritten
-from olivelike_passes.holds import quantized_operators
+from olivelike_passes.holds import quantized_reasons
 from olivelike_passes.quantization.activation_statistics import (
     ActivationStatistics,
     StatisticsConfig,
@@ -101,10 +101,8 @@ class WeightOnly(GraphPass[WeightOnlyConfig]):
 
     def unsuitable(self, model: ModelProto, config: WeightOnlyConfig, target: Target) -> Sequence[str]:
         """Refuses quantized models unless told otherwise, names that match nothing, and models without fit matrices."""
-        quantized = quantized_operators(model)
-        if quantized and config.if_quantized == "refuse":
-            held = ", ".join(quantized)
-            return [f"the model is quantized already ({held}); `if_quantized: rest` quantizes what is still in float"]
+        if config.if_quantized == "refuse" and (reasons := quantized_reasons(model)):
+            return [f"{reason}, or say `if_quantized: rest` to quantize what is still in float" for reason in reasons]
         lift_constants(model)
         unknown = list(unmatched_patterns(model, config))
         found = choices(model, config)
