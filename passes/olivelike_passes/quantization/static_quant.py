@@ -12,7 +12,6 @@ from olivelike.contracts.artifact import Artifact
 from olivelike.contracts.data import DataName
 from olivelike.contracts.passes import Auxiliary, PassConfig, PassContext
 from olivelike.contracts.target import Target
-from olivelike.errors import RefusedError
 from olivelike_passes.graph.graph_pass import GraphPass, Rewritten
 from olivelike_passes.header import unite_imports
 from olivelike_passes.holds import has_sparse
@@ -47,7 +46,7 @@ if TYPE_CHECKING:
 QUANTIZE_LINEAR = 10
 PER_AXIS = 13
 MORE_TYPES = 21
-"""The opset whose QuantizeLinear takes 16 and 4 bits; below it the runtime has operators of its own."""
+"""The opset whose DequantizeLinear takes 4 bits."""
 
 
 class StaticQuantConfig(PassConfig):
@@ -125,7 +124,7 @@ class StaticQuant(GraphPass[StaticQuantConfig]):
     What it does:
         Takes the range of every activation from calibration data (`calibrate`, shared by all variants on the same model). Where
         nodes go, ONNX Runtime's static quantizers decide; they see the extremes of large weights, not the weights, which are
-        read and written one at a time. An opset that is too old is raised: to 17, or to 21 for 16 and 4 bits.
+        read and written one at a time. An opset that is too old is raised: to 17, or to 21 for 4 bits.
 
     When to use it:
         For convolutional networks on CPUs with VNNI and on accelerators: the fastest of the 8-bit forms, a quarter of the
@@ -133,8 +132,8 @@ class StaticQuant(GraphPass[StaticQuantConfig]):
 
     Limits:
         Needs data like those that the model will see. What lies inside a branch or a loop stays in float32, and so do recurrent
-        layers and ONNX's own `Attention`. 16 and 4 bits use operators of the domain `com.microsoft` where the opset cannot
-        be raised to 21. ONNX Runtime computes a `MatMul` of 16-bit activations in blocks of 8 bits unless the session's entry
+        layers and ONNX's own `Attention`. 16-bit activations below opset 21 use operators of the domain `com.microsoft`.
+        ONNX Runtime computes a `MatMul` of 16-bit activations in blocks of 8 bits unless the session's entry
         `session.qdq_matmulnbits_accuracy_level` is 0.
 
     Example:
@@ -222,11 +221,9 @@ def _chosen(config: StaticQuantConfig) -> Chosen:
 
 def _raised(model: ModelProto, source: Artifact, config: StaticQuantConfig, context: PassContext) -> ModelProto:
     """Raises the opset to what the types and the granularity ask for."""
-    if "16" in config.activation_type or "4" in config.weight_type:
-        try:
-            return raised(model, MORE_TYPES, MORE_TYPES, source, context)
-        except RefusedError:  # the runtime's own operators do the same from opset 13 on
-            pass
+    if config.weight_type in ("int4", "uint4"):
+        return raised(model, MORE_TYPES, MORE_TYPES, source, context)
+    # 16 bits need no more: the runtime has operators of its own, and a model of the source's opset can be compared with it.
     needed = PER_AXIS if config.per_channel and config.format == "qdq" else QUANTIZE_LINEAR
     return raised(model, needed, USUAL_OPSET, source, context)
 
