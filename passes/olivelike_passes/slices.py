@@ -5,6 +5,11 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager
+from functools import cache
+from typing import Any, TypeVar
+
+ElementT = TypeVar("ElementT")
 
 ELEMENTS = 1 << 18
 """Of a slice; its float32 copies stay in a core's own cache."""
@@ -20,26 +25,37 @@ def in_slices(rows: int, elements_per_row: int, work: Callable[[slice], None], *
         multiple: all slices but the last have a multiple of so many rows.
     """
     step = max(ELEMENTS // max(elements_per_row, 1) // multiple, 1) * multiple
-    parts = [slice(start, min(start + step, rows)) for start in range(0, rows, step)]
-    if len(parts) == 1:
-        work(parts[0])
-        return
-    with ThreadPoolExecutor(cores()) as pool:
-        for _ in pool.map(work, parts):  # raises what a slice raised
-            pass
+    at_once(work, [slice(start, min(start + step, rows)) for start in range(0, rows, step)])
 
 
-def at_once(work: Callable[[str], None], names: Sequence[str]) -> None:
-    """Calls a function for each of some names, several at a time; what it does for one does not depend on the others."""
-    if len(names) == 1:
-        work(names[0])
-        return
-    with ThreadPoolExecutor(cores()) as pool:
-        for _ in pool.map(work, names):  # raises what one raised
-            pass
+def at_once(work: Callable[[ElementT], None], parts: Sequence[ElementT]) -> None:
+    """Calls a function for each of some parts, several at a time; what it does for one does not depend on the others.
+
+    BLAS, which has threads of its own, gets by with one in each: its sums would depend on how many it has.
+    """
+    with _one_thread_of_blas():
+        if len(parts) == 1:
+            work(parts[0])
+            return
+        with ThreadPoolExecutor(cores()) as pool:
+            for _ in pool.map(work, parts):  # raises what a part raised
+                pass
 
 
 def cores() -> int:
     """Returns how many cores this process may use."""
     affinity = getattr(os, "sched_getaffinity", None)
     return len(affinity(0)) if affinity else os.cpu_count() or 1
+
+
+def _one_thread_of_blas() -> AbstractContextManager[object]:
+    limited: AbstractContextManager[object] = _libraries().limit(limits=1, user_api="blas")
+    return limited
+
+
+@cache
+def _libraries() -> Any:
+    import numpy as np  # noqa: F401  # its BLAS must be there to be found
+    from threadpoolctl import ThreadpoolController  # type: ignore[import-untyped]
+
+    return ThreadpoolController()
