@@ -138,12 +138,13 @@ def _variants(
     header = header_of(model)
     outputs = _without_stated_shapes(model)
     known = all_names(model)
+    names = {output: node.name for node in model.graph.node for output in node.output}
     lent = lend(model)
     start = write_linked(model, _fresh(scratch, "start"), outside)
 
     def finished(model: ModelProto, beside: Path) -> tuple[ModelProto, Path]:
         take_back(model, lent, outside, beside)
-        undo_gemm(model.graph, known)
+        undo_gemm(model, beside, known, names)
         name_new_values(model, known)
         lift_constants(model)
         use_known_shapes(model)

@@ -11,11 +11,11 @@ import pytest
 from olivelike.onnxfile.external import model_files
 from olivelike.onnxfile.read import opset, read_structure, signature
 from olivelike.testing import models
-from olivelike.testing.building import float_value, model_of, node_of, value_of, weight_of
+from olivelike.testing.building import float_value, model_of, node_of, value_of, weight_of, whole_tensor
 from olivelike.testing.context import run_model
 from olivelike.testing.feeds import feeds_for
 from olivelike.testing.graph_contract import GraphPassContract
-from olivelike.testing.pass_contract import Refusal
+from olivelike.testing.pass_contract import Refusal, gap_between
 from olivelike.testing.run_pass import run_pass
 from olivelike_passes.graph.simplify import Simplify
 from tests.passes.running import applied, artifact, kinds
@@ -138,19 +138,49 @@ def test_wrong_claims_about_computed_shapes_fold_nothing(tmp_path: Path, end: st
     assert [entry.name for entry in read_structure(result.model).graph.output] == [o.name for o in model.graph.output]
 
 
-def test_a_product_and_a_sum_of_fixed_shape_stay_two_nodes_under_their_own_names(tmp_path: Path) -> None:
-    # ONNX Runtime 1.32.0 makes them Reshape, Gemm, Reshape, and cannot load some models that hold its own `gemm_input_shape`.
+def fixed_product(
+    *behind: onnx.NodeProto, shape: tuple[int, ...] = (2, 16, 8), out: tuple[int, ...]
+) -> onnx.ModelProto:
+    """A product and a sum of fixed shapes behind so much that the runtime's variant is the smaller one."""
     nodes = [
         node_of("Mul", ["x", "x"], ["i0"]),
-        *(
-            node_of("Identity", [f"i{i}"], [f"i{i + 1}"]) for i in range(20)
-        ),  # else the runtime's variant is the larger one
-        node_of("MatMul", ["i20", "w"], ["m"]),
+        *(node_of("Identity", [f"i{i}"], [f"i{i + 1}"]) for i in range(40)),
+        node_of("MatMul", ["i40", "w"], ["m"]),
         node_of("Add", ["m", "b"], ["a"]),
-        node_of("Relu", ["a"], ["y"]),
+        *behind,
     ]
     weights = [weight_of("w", 8, 8), weight_of("b", 8)]
-    model = model_of(nodes, [float_value("x", 2, 16, 8)], [float_value("y", 2, 16, 8)], weights)
+    weights += [whole_tensor("heads", [2, 16, 2, 4])]
+    return model_of(nodes, [float_value("x", *shape)], [float_value("y", *out)], weights)
+
+
+def test_a_product_and_a_sum_of_fixed_shape_stay_two_nodes_under_their_own_names(tmp_path: Path) -> None:
+    # ONNX Runtime 1.32.0 makes them Reshape, Gemm, Reshape, and cannot load some models that hold its own `gemm_input_shape`.
+    model = fixed_product(node_of("Relu", ["a"], ["y"]), out=(2, 16, 8))
     result = read_structure(applied(Simplify, model, tmp_path).model)
     assert kinds(result) == {"Mul": 1, "MatMul": 1, "Add": 1, "Relu": 1}
+    assert [node.name for node in result.graph.node] == ["Mul_i0", "MatMul_m", "Add_a", "Relu_y"]
     assert not any("gemm" in name for node in result.graph.node for name in (*node.input, *node.output))
+
+
+@pytest.mark.parametrize(
+    ("behind", "out"),
+    [
+        (
+            [node_of("Reshape", ["a", "heads"], ["h"]), node_of("Transpose", ["h"], ["y"], perm=[0, 2, 1, 3])],
+            (2, 2, 16, 4),
+        ),
+        ([node_of("Reshape", ["a", "heads"], ["y"])], (2, 16, 2, 4)),
+    ],
+    ids=["heads", "reshape"],
+)
+def test_a_reshape_behind_a_product_and_a_sum_is_kept(
+    behind: list[onnx.NodeProto], out: tuple[int, ...], tmp_path: Path
+) -> None:
+    model = fixed_product(*behind, out=out)
+    source = artifact(model, tmp_path / "before").model
+    result = applied(Simplify, model, tmp_path).model
+    feeds = feeds_for(source)
+    before, after = run_model(source, feeds)["y"], run_model(result, feeds)["y"]
+    assert before.shape == after.shape == out
+    assert gap_between(before, after) < 1e-5
