@@ -29,7 +29,7 @@ def sentence(text: str) -> str:
     while found := SOURCE.search(rest):
         told = f"{told}{rest[: found.start()].rstrip()} "
         rest = _without_signature(rest[found.end() :].lstrip())
-    return f"{told}{rest}".strip().rstrip(". ")
+    return f"{told}{rest}".strip().rstrip(". ") or " ".join(text.split())  # prose may look like a signature
 
 
 def _without_signature(text: str) -> str:

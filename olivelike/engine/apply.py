@@ -115,10 +115,12 @@ def _check_output(name: str, model: Path, output: Path, check: Callable[[], None
     """Checks that the output can be written; where it cannot, everything else that is wrong is said with it.
 
     Raises:
-        InputError: OL115, another kind of output is asked for; OL116, something lies there; what `check` raises beside it.
+        InputError: OL107, there is no such pass; OL115, another kind of output is asked for; OL116, something lies there; what
+            `check` raises beside it.
     """
+    makes_parts = installed().pass_named(name).produces == PARTS_KIND
     try:
-        _require_output(name, model, output, force=force)
+        _require_output(name, model, output, makes_parts=makes_parts, force=force)
     except InputError as error:
         try:
             check()
@@ -127,9 +129,9 @@ def _check_output(name: str, model: Path, output: Path, check: Callable[[], None
         raise
 
 
-def _require_output(name: str, model: Path, output: Path, *, force: bool) -> None:
+def _require_output(name: str, model: Path, output: Path, *, makes_parts: bool, force: bool) -> None:
     if output.suffix == ".onnx":
-        if installed().pass_named(name).produces == PARTS_KIND:
+        if makes_parts:
             claim = f"{name} makes a model in several files, and {output} is one"
             raise fail(InputError, "OL115", claim, hint="name a folder")
         require_free(output, _input_files(model), force=force)

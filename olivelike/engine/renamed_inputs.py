@@ -39,7 +39,7 @@ def opened_as_named(
             raise error from None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class _Renamed(Dataset):
     """Data whose feeds get other names."""
 

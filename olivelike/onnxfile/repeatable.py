@@ -19,8 +19,10 @@ TRAINING_INPUT = 2
 
 def draws(node: NodeProto) -> bool:
     """Whether a node itself is one of ONNX's operators that draw random numbers, or a `Dropout` that may be told to."""
-    if node.op_type == "Dropout":
-        return len(node.input) > TRAINING_INPUT and bool(node.input[TRAINING_INPUT])
+    if node.op_type == "Dropout":  # `is_test` is that of opset 1 to 6
+        return any(a.name == "is_test" and not a.i for a in node.attribute) or (
+            len(node.input) > TRAINING_INPUT and bool(node.input[TRAINING_INPUT])
+        )
     return node.op_type in RANDOM
 
 

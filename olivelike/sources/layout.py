@@ -106,6 +106,15 @@ def inside(name: str, place: str) -> str:
     return path.as_posix()
 
 
+def is_companion(name: str) -> bool:
+    """Whether a file of this name may belong to a model: a tokenizer, a processor, a generation configuration.
+
+    >>> is_companion("tokenizer/tokenizer.json"), is_companion(".env")
+    (True, False)
+    """
+    return any(fnmatchcase(PurePosixPath(name).name, pattern) for pattern in COMPANIONS)
+
+
 def not_onnx(name: str, place: str) -> OlivelikeError:
     """Returns the error for a file that cannot be an ONNX model by its name alone."""
     suffix = PurePosixPath(name).suffix.lower()

@@ -7,16 +7,17 @@ from __future__ import annotations
 
 import json
 import re
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from olivelike.contracts.artifact import MANIFEST_NAME, PARTS_KIND, Manifest
+from olivelike.contracts.artifact import MANIFEST_NAME, PARTS_KIND, RENAMED_INPUTS, Manifest
 from olivelike.contracts.ports import Fetched
 from olivelike.digest import Json
 from olivelike.errors import InputError, fail
 from olivelike.onnxfile.read import signature
-from olivelike.sources.layout import inside
+from olivelike.sources.layout import inside, is_companion
 from olivelike.sources.ondisk import files_of_model, names_in
 
 
@@ -44,40 +45,50 @@ def parts_at(folder: Path, revision: Mapping[str, Json]) -> Fetched:
     """
     manifest = _manifest(folder)
     if manifest is None:
-        found = _joined(folder)
-        manifest = Manifest(PARTS_KIND, {PurePosixPath(name).stem: name for name in found})
+        manifest = Manifest(PARTS_KIND, {PurePosixPath(name).stem: name for name in _joined(folder)})
     files = dict.fromkeys(name for part in manifest.parts.values() for name in files_of_model(folder, part))
-    companions = tuple(name for name in manifest.companions if (folder / inside(name, str(folder))).is_file())
     return Fetched(
         kind=PARTS_KIND,
-        files={name: folder / name for name in sorted({*files, *companions})},
+        files={name: folder / name for name in sorted({*files, *manifest.companions})},
         parts=manifest.parts,
-        companions=companions,
+        companions=manifest.companions,
         revision=revision,
         notes=manifest.notes,
     )
 
 
 def _manifest(folder: Path) -> Manifest | None:
-    """Returns what `split` wrote of the parts; nothing where there is no such file, or one of something else."""
+    """Returns what `split` wrote of the parts; nothing where there is no such file, or one of something else.
+
+    Of companions only those count that a model's folder may hold beside it and that lie in it. What inputs were called before
+    stays behind: in the workflow that joins the parts, their names are the first.
+    """
     file = folder / MANIFEST_NAME
     if not file.is_file():
         return None
     try:
         manifest = Manifest.from_json(json.loads(file.read_bytes()))
         parts = {name: inside(part, str(folder)) for name, part in manifest.parts.items()}
+        companions = tuple(inside(name, str(folder)) for name in manifest.companions)
+        notes = {name: note for name, note in manifest.notes.items() if name != RENAMED_INPUTS}
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         claim = f"cannot be read: {type(error).__name__} {error}"
-        raise fail(
-            InputError, "OL201", claim, place=str(file), hint="take it away to join the files by their names"
-        ) from error
+        hint = "take it away to join the files by their names"
+        raise fail(InputError, "OL201", claim, place=str(file), hint=hint) from error
     if manifest.kind != PARTS_KIND:
         return None
-    missing = [part for part in parts.values() if not (folder / part).is_file()]
-    if missing:
-        claim = f"lists parts that are not there: {', '.join(missing)}"
+    missing = [part for part in parts.values() if not _is_here(folder, part)]
+    if missing or not parts:
+        claim = f"lists parts that are not there: {', '.join(missing)}" if parts else "lists no parts"
         raise fail(InputError, "OL201", claim, place=str(file), hint="copy the whole folder")
-    return manifest
+    kept = tuple(name for name in companions if is_companion(name) and _is_here(folder, name))
+    return Manifest(PARTS_KIND, parts, kept, notes=notes)
+
+
+def _is_here(folder: Path, name: str) -> bool:
+    """Whether a file lies in a folder, and is no link to one outside it."""
+    file = (folder / name).resolve()
+    return file.is_file() and file.is_relative_to(folder.resolve())
 
 
 def _joined(folder: Path) -> list[str]:
@@ -85,6 +96,10 @@ def _joined(folder: Path) -> list[str]:
     if len(names) < 2:
         claim = f"holds {names[0]} alone: there is nothing to join" if names else "holds no .onnx files"
         raise fail(InputError, "OL201", claim, place=str(folder), hint="name a folder with the parts of a model")
+    stems = Counter(PurePosixPath(name).stem for name in names)
+    if alike := [name for name in names if stems[PurePosixPath(name).stem] > 1]:
+        claim = f"holds files of one name: {', '.join(alike)}"
+        raise fail(InputError, "OL201", claim, place=str(folder), hint="rename one of them")
     ends = {name: _ends(folder / name) for name in sorted(names, key=_natural)}
     if reason := _ambiguous(ends):
         hint = "leave in the folder only files that give what others take, under the same names (rename_io)"

@@ -40,6 +40,11 @@ def test_inspect_says_which_operators_the_library_has(command: Command, model: s
     models.save(models.unknown_operator(), tmp_path / "unknown")
     other = json.loads(command("inspect", "unknown/model.onnx", "--json", *OPERATORS).out)
     assert other["custom_operators"] == ["nowhere.Mystery"]
+    misspelt = models.mlp()
+    misspelt.graph.node[1].op_type = "Reluu"
+    models.save(misspelt, tmp_path / "misspelt")
+    wrong = json.loads(command("inspect", "misspelt/model.onnx", "--json", *OPERATORS).out)
+    assert {row["op_type"]: row["runtime"] for row in wrong["operators"]}["Reluu"] != "library"
 
 
 @needs_package

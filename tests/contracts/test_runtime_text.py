@@ -39,3 +39,8 @@ SRC = "/onnxruntime_src/onnxruntime/core"
 )
 def test_a_message_keeps_its_sentence_alone(said: str, told: str) -> None:
     assert sentence(said) == told
+
+
+def test_prose_that_looks_like_a_signature_to_its_end_is_left_as_it_is() -> None:
+    text = "/src/onnxruntime/core/a.cc:12 Op com::Foo failed (code 3)"
+    assert sentence(text) == text

@@ -55,7 +55,16 @@ def test_a_manifest_says_which_files_are_parts_and_brings_its_notes(tmp_path: Pa
 
 
 @pytest.mark.parametrize(
-    "text", ["no json", "[]", '{"parts": {}}', '{"kind": "onnx-parts", "parts": {"a": "../a.onnx"}}']
+    "text",
+    [
+        "no json",
+        "[]",
+        '{"parts": {}}',
+        '{"kind": "onnx-parts", "parts": {"a": "../a.onnx"}}',
+        '{"kind": "onnx-parts"}',
+        '{"kind": "onnx-parts", "parts": {"a": "a"}, "companions": [5]}',
+        '{"kind": "onnx-parts", "parts": {"a": "a"}, "notes": 5}',
+    ],
 )
 def test_a_manifest_that_cannot_be_used_is_refused(tmp_path: Path, text: str) -> None:
     (tmp_path / "artifact.json").write_text(text)
@@ -77,3 +86,36 @@ def test_a_part_that_is_no_model_is_refused(tmp_path: Path) -> None:
     relu(tmp_path, "a.onnx", "x", "h")
     (tmp_path / "b.onnx").write_text("no model")
     assert refused(tmp_path).startswith("OL202")
+
+
+def test_companions_are_only_what_may_belong_to_a_model_and_lies_in_the_folder(tmp_path: Path) -> None:
+    folder = tmp_path / "parts"
+    relu(folder, "a.onnx", "x", "h")
+    relu(folder, "b.onnx", "h", "y")
+    (tmp_path / "secret").write_text("of the user")
+    (folder / "tokenizer.json").symlink_to(tmp_path / "secret")
+    (folder / ".env").write_text("of the user, too")
+    (folder / "config.json").write_text("{}")
+    names = ("tokenizer.json", ".env", "config.json")
+    notes = {"renamed_inputs": {"x": "first"}, "split": {"outputs": ["y"]}}
+    Manifest(PARTS_KIND, {"a": "./a.onnx", "b": "b.onnx"}, companions=names, notes=notes).write(folder)
+    found = fetched(folder)
+    assert found.companions == ("config.json",)
+    assert set(found.files) == {"a.onnx", "b.onnx", "config.json"}
+    assert found.parts["a"] == "a.onnx"
+    assert found.notes == {"split": {"outputs": ["y"]}}
+
+
+def test_a_part_that_is_a_link_to_elsewhere_is_not_there(tmp_path: Path) -> None:
+    folder = tmp_path / "parts"
+    relu(folder, "a.onnx", "x", "h")
+    relu(tmp_path, "b.onnx", "h", "y")
+    (folder / "b.onnx").symlink_to(tmp_path / "b.onnx")
+    Manifest(PARTS_KIND, {"a": "a.onnx", "b": "b.onnx"}).write(folder)
+    assert "lists parts that are not there: b.onnx" in refused(folder)
+
+
+def test_files_of_one_name_are_refused(tmp_path: Path) -> None:
+    relu(tmp_path, "a.onnx", "x", "h")
+    relu(tmp_path, "a.ONNX", "h", "y")
+    assert "holds files of one name: a.ONNX, a.onnx" in refused(tmp_path)

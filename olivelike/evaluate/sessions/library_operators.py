@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 SILENT = 4
 IR_VERSION, OPSET = 8, 17
+ONNX_DOMAINS = frozenset({"", "ai.onnx", "ai.onnx.ml"})
+"""Of their operators the runtime says otherwise that it has none, and libraries hold operators of other domains."""
 
 
 def held_by(libraries: Sequence[Artifact], operators: Mapping[Operator, int]) -> frozenset[Operator]:
@@ -32,7 +34,8 @@ def held_by(libraries: Sequence[Artifact], operators: Mapping[Operator, int]) ->
         return frozenset()
     options = session_options(Artifact(libraries[0].folder, Manifest("onnx"), ""), Target(), beside=libraries)
     options.log_severity_level = SILENT
-    return frozenset(each for each, version in operators.items() if _is_known(each, version, options))
+    asked = {each: version for each, version in operators.items() if each[0] not in ONNX_DOMAINS}
+    return frozenset(each for each, version in asked.items() if _is_known(each, version, options))
 
 
 def _is_known(operator: Operator, version: int, options: SessionOptions) -> bool:

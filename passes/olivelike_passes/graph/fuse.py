@@ -164,7 +164,7 @@ class Fuse(GraphPass[FuseConfig]):
 def _hint(kinds: Sequence[Kind], near: Mapping[str, int]) -> str:
     if any(reason.endswith(" before") for reason in near):
         return "put what a reason names before it, or leave the pass out"
-    others = [kind for kind in FUSIONS if kind not in kinds]
+    others = [kind for kind in DEFAULT if kind not in kinds]  # the rest ask for more than a wish
     return f"leave the pass out, or name other kinds: {', '.join(others)}" if others else "leave the pass out"
 
 
