@@ -46,10 +46,17 @@ def ours(source: Path, out: Path) -> Callable[[], None]:
     from olivelike.testing.context import MemoryContext
     from olivelike_passes.graph.simplify import Simplify, SimplifyConfig
 
-    scratch = out / "scratch"
-    scratch.mkdir()
+    room = TemporaryDirectory(
+        dir=out
+    )  # gone with the process: links to the source's weights must not meet the next tool
+    scratch = Path(room.name)
     artifact = Artifact(source.parent, Manifest("onnx", {"model": source.name}), "")
-    return lambda: Simplify().run(artifact, out, SimplifyConfig(), MemoryContext(scratch, {}, {}, seed=0)) and None
+
+    def run() -> None:
+        with room:
+            Simplify().run(artifact, out, SimplifyConfig(), MemoryContext(scratch, {}, {}, seed=0))
+
+    return run
 
 
 def onnxslim(source: Path, out: Path) -> Callable[[], None]:
