@@ -49,7 +49,7 @@ def correct_biases(
     count = 0
     for layer in list(linear_layers(model)):
         weight = weights.get(layer.weight.name)
-        if weight is None or layer.node.name in scheme.exclude or not seen.has(layer.node.input[0]):
+        if weight is None or not _is_quantized(layer, scheme) or not seen.has(layer.node.input[0]):
             continue
         bias = layer.bias or _added(layer, wiring)
         if not bias and layer.bare:
@@ -59,6 +59,10 @@ def correct_biases(
             sources.shift(bias, error)
             count += 1
     return count
+
+
+def _is_quantized(layer: Linear, scheme: Scheme) -> bool:
+    return layer.node.op_type in scheme.op_types and layer.node.name not in scheme.exclude
 
 
 def _mean_error(layer: Linear, weight: Weight, mean: Floats, scheme: Scheme) -> Floats:

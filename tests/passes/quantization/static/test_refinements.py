@@ -9,7 +9,7 @@ import numpy as np
 import onnx
 import pytest
 from onnx import ModelProto
-from onnx.numpy_helper import from_array
+from onnx.numpy_helper import from_array, to_array
 
 from olivelike.contracts.artifact import Artifact
 from olivelike.digest import Json
@@ -21,7 +21,7 @@ from olivelike_passes.quantization.integers import Grid, Integers, codes_of
 from olivelike_passes.quantization.static.adaptive import adaptive_codes
 from olivelike_passes.quantization.static.sources import Sources
 from olivelike_passes.quantization.static_quant import StaticQuant
-from tests.passes.running import applied
+from tests.passes.running import applied, artifact
 
 
 def shifted() -> ModelProto:
@@ -115,6 +115,14 @@ def errors(model: ModelProto, folder: Path, option: Mapping[str, Json], **settin
     return found[0], found[1]
 
 
+def held(of: Artifact, name: str) -> list[float]:
+    """Returns the values of a weight."""
+    found: list[float] = next(
+        to_array(tensor).tolist() for tensor in onnx.load(of.model).graph.initializer if tensor.name == name
+    )
+    return found
+
+
 WEIGHTS_ALONE: Mapping[str, Json] = {"activation_type": "uint16", "op_types": ["Gemm", "MatMul", "Conv"]}
 """Activations so fine that what is lost is lost by the weights."""
 
@@ -166,6 +174,19 @@ def test_adaptive_rounding_is_never_worse_in_its_own_measure_and_stays_next_to_t
     assert losses[1].sum() < 0.8 * losses[0].sum()
     inside = abs(values) < 0.7
     assert abs(values - made * 0.1)[inside].max() <= 0.1 + 1e-6  # float32
+
+
+def test_biases_of_layers_that_are_not_quantized_stay(tmp_path: Path) -> None:
+    nodes = [
+        node_of("Gemm", ["x", "w1", "b1"], ["m"]),
+        node_of("MatMul", ["m", "w2"], ["p"]),
+        node_of("Add", ["p", "b2"], ["y"]),
+    ]
+    weights = [weight_of("w1", 32, 16), weight_of("b1", 16), weight_of("w2", 16, 8), weight_of("b2", 8)]
+    model = model_of(nodes, [float_value("x", "batch", 32)], [float_value("y", "batch", 8)], weights)
+    result = quantized(model, tmp_path, op_types=["MatMul"], bias_correction=True)
+    assert result.manifest.notes["static_quant"] == {"corrected": 1}
+    assert held(result, "b1") == held(artifact(model, tmp_path / "before"), "b1")
 
 
 def test_refinements_together_give_a_model_that_runs(tmp_path: Path) -> None:
