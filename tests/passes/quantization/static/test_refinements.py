@@ -189,6 +189,26 @@ def test_biases_of_layers_that_are_not_quantized_stay(tmp_path: Path) -> None:
     assert held(result, "b1") == held(artifact(model, tmp_path / "before"), "b1")
 
 
+@pytest.mark.parametrize("between", [True, False])
+@pytest.mark.parametrize("kinds", [("Conv", "MatMul"), ("MatMul", "Conv")])
+def test_equalization_leaves_layers_whose_channels_lie_on_other_axes(
+    tmp_path: Path, kinds: tuple[str, str], between: bool
+) -> None:
+    shapes = {"Conv": (8, 8, 1), "MatMul": (8, 8)}  # an image of 8 channels that is 8 wide
+    first, second = kinds
+    nodes = [node_of(first, ["x", "w1"], ["m"]), node_of("Relu", ["m"], ["r"])]
+    nodes = [*nodes[: 1 + between], node_of(second, ["r" if between else "m", "w2"], ["y"])]
+    spread = np.logspace(-1, 1, 8, dtype=np.float32)
+    weights = [
+        from_array(random_values(name, *shapes[kind]) * spread.reshape((8,) + (1,) * (len(shapes[kind]) - 1)), name)
+        for name, kind in (("w1", first), ("w2", second))
+    ]
+    model = model_of(nodes, [float_value("x", "batch", 8, 8)], [float_value("y", "batch", 8, 8)], weights)
+    before, after = errors(model, tmp_path, {"equalization": True})
+    assert after == before
+    assert quantized(model, tmp_path / "noted", equalization=True).manifest.notes["static_quant"] == {"equalized": 0}
+
+
 def test_refinements_together_give_a_model_that_runs(tmp_path: Path) -> None:
     settings: dict[str, Json] = {
         "bias_correction": True, "equalization": True, "smooth": 0.5, "rounding": "adaptive", "per_channel": True,
