@@ -209,6 +209,31 @@ def test_equalization_leaves_layers_whose_channels_lie_on_other_axes(
     assert quantized(model, tmp_path / "noted", equalization=True).manifest.notes["static_quant"] == {"equalized": 0}
 
 
+@pytest.mark.parametrize("reader", ["branch", "output"])
+def test_bias_that_is_read_elsewhere_too_stays(tmp_path: Path, reader: str) -> None:
+    nodes = [
+        node_of("Add", ["x", "three"], ["s"]),
+        node_of("MatMul", ["s", "w"], ["m"]),
+        node_of("Add", ["m", "b"], ["y"]),
+    ]
+    weights = [from_array(np.full(32, 3, np.float32), "three"), weight_of("w", 32, 16), weight_of("b", 16)]
+    model = model_of(nodes, [float_value("x", "batch", 32)], [float_value("y", "batch", 16)], weights)
+    if reader == "branch":
+        branches = [
+            onnx.helper.make_graph([node_of(kind, ["b"], [f"{kind}_b"])], kind, [], [float_value(f"{kind}_b", 16)])
+            for kind in ("Neg", "Abs")
+        ]
+        weights = [from_array(np.array(True), "yes")]
+        model.graph.initializer.extend(weights)
+        model.graph.node.append(node_of("If", ["yes"], ["z"], then_branch=branches[0], else_branch=branches[1]))
+        model.graph.output.append(float_value("z", 16))
+    else:
+        model.graph.output.append(float_value("b", 16))
+    result = quantized(model, tmp_path, op_types=["MatMul"], bias_correction=True)
+    assert result.manifest.notes["static_quant"] == {"corrected": 0}
+    assert held(result, "b") == held(artifact(model, tmp_path / "before"), "b")
+
+
 def test_refinements_together_give_a_model_that_runs(tmp_path: Path) -> None:
     settings: dict[str, Json] = {
         "bias_correction": True, "equalization": True, "smooth": 0.5, "rounding": "adaptive", "per_channel": True,
