@@ -234,6 +234,20 @@ def test_bias_that_is_read_elsewhere_too_stays(tmp_path: Path, reader: str) -> N
     assert held(result, "b") == held(artifact(model, tmp_path / "before"), "b")
 
 
+@pytest.mark.parametrize(("weight_type", "least", "most"), [("int8", -64, 64), ("uint8", 0, 127)])
+def test_adaptive_rounding_keeps_to_seven_bits(tmp_path: Path, weight_type: str, least: int, most: int) -> None:
+    model = correlated("MatMul")
+    weight = next(tensor for tensor in model.graph.initializer if tensor.name == "w")
+    # Near the ends of the range, where a flip away from zero may leave it, and the zero point is not in the middle.
+    ends = np.where(to_array(weight) > 0, np.float32(1), np.float32(-0.805)) * np.linspace(
+        0.99, 1, 16, dtype=np.float32
+    )
+    weight.CopyFrom(from_array(ends, "w"))
+    settings: dict[str, Json] = {"weight_type": weight_type, "symmetric_weights": False, "reduce_range": True}
+    codes = np.array(held(quantized(model, tmp_path, rounding="adaptive", **settings), "w_quantized"))
+    assert least <= codes.min() and codes.max() <= most
+
+
 def test_refinements_together_give_a_model_that_runs(tmp_path: Path) -> None:
     settings: dict[str, Json] = {
         "bias_correction": True, "equalization": True, "smooth": 0.5, "rounding": "adaptive", "per_channel": True,
