@@ -13,7 +13,7 @@ from olivelike_passes.graph.wiring import Wiring
 from olivelike_passes.quantization.coded import Names
 from olivelike_passes.quantization.static.linear import Linear, linear_layers, own_tensors
 from olivelike_passes.quantization.static.sources import Seen, Sources
-from olivelike_passes.quantization.static.weights import Weight, dequantized
+from olivelike_passes.quantization.static.weights import Weight, lost
 from olivelike_passes.quantization.tool import Scheme
 
 if TYPE_CHECKING:
@@ -68,12 +68,15 @@ def _is_quantized(layer: Linear, scheme: Scheme) -> bool:
 def _mean_error(layer: Linear, weight: Weight, mean: Floats, scheme: Scheme) -> Floats:
     import numpy as np
 
-    lost = weight.values().astype(np.float64) - dequantized(weight, scheme)
-    if layer.depthwise:
-        error = lost.reshape(lost.shape[0], -1).sum(1) * mean
-    else:
-        by_channel = np.moveaxis(lost, (layer.outputs, layer.inputs), (0, 1))
-        error = by_channel.reshape(*by_channel.shape[:2], -1).sum(2) @ mean.astype(np.float64)
+    error = np.zeros(int(layer.weight.dims[layer.outputs]))
+    inputs = mean.astype(np.float64)
+    for part, lines in lost(weight, scheme):
+        if layer.outputs:  # a line for each input
+            error += (lines * inputs[part, None]).sum(0)
+        elif layer.depthwise:
+            error[part] = lines.sum(1) * inputs[part]
+        else:
+            error[part] = (lines.reshape(len(lines), inputs.size, -1).sum(2) * inputs).sum(1)
     found: Floats = error.astype(np.float32)
     return found
 
