@@ -24,7 +24,7 @@ from olivelike_passes.precision.plan import Part, Step, Value
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
-    from onnx import ModelProto, NodeProto, TensorProto, ValueInfoProto
+    from onnx import AttributeProto, ModelProto, NodeProto, TensorProto, ValueInfoProto
 
     Raw = NDArray[np.generic]
 
@@ -34,12 +34,12 @@ Versions: TypeAlias = "ChainMap[tuple[Value, bool], str]"
 
 @dataclass(slots=True)
 class Outcome:
-    """What became of the weights; it fills as they are written.
+    """What became of constant numbers; it fills as weights are written.
 
     Attributes:
         made: the values of the new weights.
-        clipped: weights with values beyond the range, and how many.
-        lifted: weights with values too small, and how many.
+        clipped: weights, and values filled with one number, that are beyond the range, and how many numbers are.
+        lifted: the same for numbers that are too small.
     """
 
     made: Made = field(default_factory=Made)
@@ -157,7 +157,7 @@ class _Writer:
     def _make(self, node: NodeProto, place: int, value: Value, versions: Versions, fixed: dict[str, bool]) -> None:
         """Gives what a node makes its name: an output of the model that is wanted otherwise is cast from another."""
         if value.narrow:
-            _say_type(node, self.number)
+            self._say_type(node, value.name)
         if fixed.get(value.name, value.narrow) != value.narrow:
             node.output[place] = self._fresh(value.name, value.narrow)
         versions[value, value.narrow] = node.output[place]
@@ -197,36 +197,45 @@ class _Writer:
             if value is not None and value.kind == "tensor(float)" and versions.get((value, True)) == name:
                 entry.type.tensor_type.elem_type = self.number
 
+    def _say_type(self, node: NodeProto, made: str) -> None:
+        """Sets the attribute of an operator that says what type it makes; a number that it holds becomes narrow as weights do."""
+        import onnx
+
+        if node.domain not in OWN or node.op_type not in BY_ATTRIBUTE:
+            return
+        name, _ = BY_ATTRIBUTE[node.op_type]
+        found = next((attribute for attribute in node.attribute if attribute.name == name), None)
+        if name == "value":
+            filled = self._filled(found, made)
+            if found is None:
+                node.attribute.append(onnx.helper.make_attribute(name, filled))
+            else:
+                found.t.CopyFrom(filled)
+        elif found is None:
+            node.attribute.append(onnx.helper.make_attribute(name, self.number))
+        else:
+            found.i = self.number
+
+    def _filled(self, found: AttributeProto | None, made: str) -> TensorProto:
+        import numpy as np
+        import onnx
+
+        held = np.zeros(1, np.float32) if found is None else onnx.numpy_helper.to_array(found.t).reshape(-1)[:1]
+        number = _counted(held, made, self.to, self.outcome)
+        return onnx.helper.make_tensor("value", self.number, [1], [float(number[0])])
+
     def _fresh(self, name: str, narrow: bool) -> str:
         return self.taken.fresh(f"{name}_{self.to if narrow else 'float32'}")
 
 
 def _values(tensor: TensorProto, source: Path, to: Narrow, outcome: Outcome) -> Sequence[Raw]:
-    found = narrowed(mapped(tensor, source), to)  # type: ignore[arg-type]
+    return [_counted(mapped(tensor, source), tensor.name, to, outcome)]
+
+
+def _counted(values: Raw, name: str, to: Narrow, outcome: Outcome) -> Raw:
+    found = narrowed(values, to)  # type: ignore[arg-type]
     if found.clipped:
-        outcome.clipped[tensor.name] = found.clipped
+        outcome.clipped[name] = found.clipped
     if found.lifted:
-        outcome.lifted[tensor.name] = found.lifted
-    return [found.values]
-
-
-def _say_type(node: NodeProto, number: int) -> None:
-    """Sets the attribute of an operator that says what type it makes."""
-    import onnx
-
-    if node.domain not in OWN or node.op_type not in BY_ATTRIBUTE:
-        return
-    name, _ = BY_ATTRIBUTE[node.op_type]
-    found = next((attribute for attribute in node.attribute if attribute.name == name), None)
-    if name == "value":
-        tensor = onnx.numpy_helper.to_array(found.t) if found is not None else None
-        number_of = 0.0 if tensor is None else float(tensor.reshape(-1)[0])
-        filled = onnx.helper.make_tensor("value", number, [1], [number_of])
-        if found is None:
-            node.attribute.append(onnx.helper.make_attribute(name, filled))
-        else:
-            found.t.CopyFrom(filled)
-    elif found is None:
-        node.attribute.append(onnx.helper.make_attribute(name, number))
-    else:
-        found.i = number
+        outcome.lifted[name] = found.lifted
+    return found.values

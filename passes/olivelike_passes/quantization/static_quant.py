@@ -134,7 +134,9 @@ class StaticQuant(GraphPass[StaticQuantConfig]):
         Needs data like those that the model will see. What lies inside a branch or a loop stays in float32, and so do recurrent
         layers and ONNX's own `Attention`. 16-bit activations below opset 21 use operators of the domain `com.microsoft`.
         ONNX Runtime computes a `MatMul` of 16-bit activations in blocks of 8 bits unless the session's entry
-        `session.qdq_matmulnbits_accuracy_level` is 0.
+        `session.qdq_matmulnbits_accuracy_level` is 0. Large weights are held in memory, all of them together, where something
+        else than products, convolutions and look-ups takes them (a recurrent layer, a sum), where they have three axes in a
+        `MatMul`, or where one is taken along two axes (a table that is looked up and multiplied by as it is).
 
     Example:
         ```yaml

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import ClassVar
 
 import numpy as np
-from onnx import TensorProto, numpy_helper
+from onnx import NodeProto, TensorProto, numpy_helper
 
 from olivelike.onnxfile.read import read_structure, signature
 from olivelike.testing import models, odd_models
@@ -109,6 +109,27 @@ def test_types_that_attributes_name_follow(tmp_path: Path) -> None:
     made = {node.output[0]: node for node in read_structure(result.model).graph.node}
     assert made["zeros"].attribute[0].t.data_type == half and made["numbers"].attribute[0].i == half
     assert gap(result.model, tmp_path, "y") < 1e-3
+
+
+def test_number_that_fills_a_value_stays_finite_and_does_not_vanish(tmp_path: Path) -> None:
+    def filled(output: str, number: float) -> NodeProto:
+        return node_of("ConstantOfShape", ["shape"], [output], value=float_tensor("value", [number]))
+
+    nodes = [
+        node_of("Shape", ["x"], ["shape"]),
+        filled("mask", float(np.finfo(np.float32).min)),
+        filled("zeros", 0.0),
+        filled("epsilon", 1e-12),
+        node_of("Mul", ["mask", "zeros"], ["nothing"]),  # NaN where the mask is infinite
+        node_of("Add", ["x", "nothing"], ["a"]),
+        node_of("Div", ["epsilon", "epsilon"], ["one"]),  # NaN where it is zero
+        node_of("Mul", ["a", "one"], ["b"]),
+        node_of("Add", ["b", "w"], ["y"]),
+    ]
+    model = model_of(nodes, [float_value("x", 4)], [float_value("y", 4)], [weight_of("w", 4)])
+    result = applied(Float16, model, tmp_path)
+    assert result.manifest.notes["float16"] == {"clipped": {"mask": 1}, "lifted": {"epsilon": 1}, "in_float32": {}}
+    assert gap(result.model, tmp_path, "y") < 1e-3  # float16 has 11 bits: 5e-4
 
 
 def test_loop_computes_in_half_precision_inside(tmp_path: Path) -> None:

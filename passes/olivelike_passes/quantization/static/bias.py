@@ -6,21 +6,20 @@ means that were seen instead of means inferred from a batch norm.
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from olivelike_passes.graph.wiring import Wiring
 from olivelike_passes.quantization.coded import Names
-from olivelike_passes.quantization.static.linear import Linear, linear_layers
+from olivelike_passes.quantization.static.linear import Linear, linear_layers, own_tensors
 from olivelike_passes.quantization.static.sources import Seen, Sources
-from olivelike_passes.quantization.static.weights import Weight, dequantized
+from olivelike_passes.quantization.static.weights import Weight, lost
 from olivelike_passes.quantization.tool import Scheme
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
-    from onnx import ModelProto
+    from onnx import ModelProto, TensorProto
 
     Floats = NDArray[np.float32]
 
@@ -45,13 +44,14 @@ def correct_biases(
         How many layers were corrected.
     """
     wiring = Wiring(model)
+    own = own_tensors(model)
     names = Names(model)
     count = 0
     for layer in list(linear_layers(model)):
         weight = weights.get(layer.weight.name)
-        if weight is None or layer.node.name in scheme.exclude or not seen.has(layer.node.input[0]):
+        if weight is None or not _is_quantized(layer, scheme) or not seen.has(layer.node.input[0]):
             continue
-        bias = layer.bias or _added(layer, wiring)
+        bias = layer.bias or _added(layer, wiring, own)
         if not bias and layer.bare:
             bias = _given(layer, model, sources, names)
         if bias:
@@ -61,31 +61,33 @@ def correct_biases(
     return count
 
 
+def _is_quantized(layer: Linear, scheme: Scheme) -> bool:
+    return layer.node.op_type in scheme.op_types and layer.node.name not in scheme.exclude
+
+
 def _mean_error(layer: Linear, weight: Weight, mean: Floats, scheme: Scheme) -> Floats:
     import numpy as np
 
-    lost = weight.values().astype(np.float64) - dequantized(weight, scheme)
-    if layer.depthwise:
-        error = lost.reshape(lost.shape[0], -1).sum(1) * mean
-    else:
-        by_channel = np.moveaxis(lost, (layer.outputs, layer.inputs), (0, 1))
-        error = by_channel.reshape(*by_channel.shape[:2], -1).sum(2) @ mean.astype(np.float64)
+    error = np.zeros(int(layer.weight.dims[layer.outputs]))
+    inputs = mean.astype(np.float64)
+    for part, lines in lost(weight, scheme):
+        if layer.outputs:  # a line for each input
+            error += (lines * inputs[part, None]).sum(0)
+        elif layer.depthwise:
+            error[part] = lines.sum(1) * inputs[part]
+        else:
+            error[part] = (lines.reshape(len(lines), inputs.size, -1).sum(2) * inputs).sum(1)
     found: Floats = error.astype(np.float32)
     return found
 
 
-def _added(layer: Linear, wiring: Wiring) -> str:
+def _added(layer: Linear, wiring: Wiring, own: Mapping[str, TensorProto]) -> str:
     """Returns the bias that an `Add` behind a `MatMul` adds, if nobody else reads it."""
     add = wiring.taker(layer.node.output[0], "Add") if layer.node.op_type == "MatMul" else None
     if add is None:
         return ""
     other = next((name for name in add.input if name != layer.node.output[0]), "")
-    return other if other in _vectors(wiring.model, int(layer.weight.dims[layer.outputs])) else ""
-
-
-def _vectors(model: ModelProto, size: int) -> set[str]:
-    reads = Counter(name for node in model.graph.node for name in node.input)
-    return {t.name for t in model.graph.initializer if list(t.dims) == [size] and reads[t.name] == 1}
+    return other if other in own and list(own[other].dims) == [layer.weight.dims[layer.outputs]] else ""
 
 
 def _given(layer: Linear, model: ModelProto, sources: Sources, names: Names) -> str:

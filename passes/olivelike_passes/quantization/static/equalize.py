@@ -44,10 +44,15 @@ def _pairs(model: ModelProto) -> Iterator[tuple[Linear, Linear]]:
     for layer in layers.values():
         value = layer.node.output[0]
         relu = wiring.taker(value, "Relu")
-        taker = wiring.taker(relu.output[0] if relu is not None else value, "Conv", "Gemm", "MatMul")
+        taker = wiring.taker(relu.output[0] if relu is not None else value, *_kin(layer))
         second = layers.get(id(taker)) if taker is not None else None
         if second is not None and taker is not None and taker.input[0] == (relu.output[0] if relu else value):
             yield layer, second
+
+
+def _kin(layer: Linear) -> tuple[str, ...]:
+    """Returns the operators that take channels from the axis on which a layer puts them: the second, or the last."""
+    return ("Conv",) if layer.node.op_type == "Conv" else ("Gemm", "MatMul")
 
 
 def _equalize(first: Linear, second: Linear, sources: Sources, seen: Seen) -> None:
@@ -55,8 +60,6 @@ def _equalize(first: Linear, second: Linear, sources: Sources, seen: Seen) -> No
 
     before = reach(sources.values(first.weight.name), first.outputs)
     after = reach(sources.values(second.weight.name), second.inputs)
-    if before.shape != after.shape:  # a Flatten or the like lies in a rank between
-        return
     usable = (before > 0) & (after > 0)
     factors = np.ones(before.shape, np.float32)
     factors[usable] = np.sqrt(before[usable] / after[usable])

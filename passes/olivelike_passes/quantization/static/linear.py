@@ -43,9 +43,7 @@ class Linear:
 
 def linear_layers(model: ModelProto) -> Iterator[Linear]:
     """Yields the linear layers of the main graph, in its order; weights that may be replaced are passed by."""
-    reads = Counter(name for node in nodes(model) for name in node.input)
-    reads.update(entry.name for entry in (*model.graph.input, *model.graph.output))
-    own = {tensor.name: tensor for tensor in model.graph.initializer if reads[tensor.name] == 1}
+    own = own_tensors(model)
     for node in model.graph.node:
         tensor = own.get(node.input[1]) if len(node.input) > 1 and node.domain in DEFAULT else None
         axes = _axes(node, tensor) if tensor is not None and tensor.data_type == tensor.FLOAT else None
@@ -58,6 +56,13 @@ def linear_layers(model: ModelProto) -> Iterator[Linear]:
         if third and not plain and node.op_type != "MatMul":
             continue  # what is scaled must take its bias along
         yield Linear(node, tensor, *axes, third if plain else "", bare)
+
+
+def own_tensors(model: ModelProto) -> dict[str, TensorProto]:
+    """Returns the main graph's weights that one node takes, once, and nobody else can see: no branch, no caller."""
+    reads = Counter(name for node in nodes(model) for name in node.input)
+    reads.update(entry.name for entry in (*model.graph.input, *model.graph.output))
+    return {tensor.name: tensor for tensor in model.graph.initializer if reads[tensor.name] == 1}
 
 
 def _axes(node: NodeProto, tensor: TensorProto) -> tuple[int, int] | None:

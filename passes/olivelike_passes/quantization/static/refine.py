@@ -61,25 +61,34 @@ def refined(
     above = 0 if wanted.bias_correction or wanted.rounding == "adaptive" else SMALL
     weights = {weight.tensor.name: weight for weight in weights_of(model, sources, above)}
     if wanted.rounding == "adaptive":
-        done["rounded"] = _round_by_products(model, weights, seen)
+        done["rounded"] = _round_by_products(model, weights, seen, scheme)
     if wanted.bias_correction:
         done["corrected"] = correct_biases(model, weights, sources, seen, scheme)
     return weights, done
 
 
-def _round_by_products(model: ModelProto, weights: dict[str, Weight], seen: Seen) -> int:
+def _round_by_products(model: ModelProto, weights: dict[str, Weight], seen: Seen, scheme: Scheme) -> int:
     count = 0
     for layer in linear_layers(model):
         name, value = layer.weight.name, layer.node.input[0]
         if name in weights and len(layer.weight.dims) == 2 and seen.has_gram(value):
-            rounded = partial(_by_products, seen, value, layer.inputs == 0)
+            rounded = partial(_by_products, seen, value, layer.inputs == 0, scheme.reduce_range)
             weights[name] = replace(weights[name], rounded=rounded)
             count += 1
     return count
 
 
 def _by_products(
-    seen: Seen, value: str, inputs_first: bool, values: Values, grid: Grid, axis: Axis, integers: Integers
+    seen: Seen,
+    value: str,
+    inputs_first: bool,
+    reduced: bool,
+    values: Values,
+    grid: Grid,
+    axis: Axis,
+    integers: Integers,
 ) -> Codes:
+    # The scale keeps the nearest codes inside a smaller range, but not those that are next to them.
+    integers = replace(integers, reduced=reduced)
     # The products are read when they are needed, so that those of one layer at a time are held.
     return adaptive_codes(values, grid, axis, integers, gram=seen.gram(value), inputs_first=inputs_first)

@@ -16,6 +16,7 @@ from olivelike.onnxfile.sizes import byte_count
 from olivelike_passes.quantization.integers import Axis, Grid, Integers, Name, codes_of, extremes
 from olivelike_passes.quantization.static.sources import Sources
 from olivelike_passes.quantization.tool import Scheme, weight_grid
+from olivelike_passes.slices import ELEMENTS
 
 if TYPE_CHECKING:
     import numpy as np
@@ -121,22 +122,34 @@ def announce_codes(model: ModelProto, weights: Mapping[str, Weight], sources: So
         made.announce([codes], _maker(weight, grid, integers))
 
 
-def dequantized(weight: Weight, scheme: Scheme) -> NDArray[np.float64]:
-    """Returns a weight as it is after rounding, on the grid that the tool takes."""
+def lost(weight: Weight, scheme: Scheme) -> Iterator[tuple[slice, NDArray[np.float64]]]:
+    """Yields what rounding takes from a weight on the grid that the tool takes, slice by slice.
+
+    The weight is seen as a matrix: of two axes as it is, of more with its channels as the rows.
+
+    Args:
+        weight: the weight.
+        scheme: how it is rounded.
+
+    Yields:
+        Rows of the matrix, in order, and the differences in them, float64 `[rows, columns]`.
+    """
     import numpy as np
 
-    values = weight.values()
-    matrix, axis = _matrix(values, weight.axis)
+    matrix, axis = _matrix(weight.values(), weight.axis)
     if not scheme.per_channel:
         axis = "none"
     grid = weight_grid(*extremes(matrix, axis, weight.tensor.name), scheme)
     integers = Integers(scheme.weight_type, symmetric=False)
-    codes = weight.rounded(matrix, grid, axis, integers).astype(np.float64)
+    codes = weight.rounded(matrix, grid, axis, integers)
     shape = (-1, 1) if axis == "rows" else (1, -1)
-    real = (codes - grid.zero_point.astype(np.float64).reshape(shape)) * grid.scale.reshape(shape)
-    if weight.axis == 0 or values.ndim == 2:
-        return real.reshape(values.shape)
-    return np.moveaxis(real.reshape(np.moveaxis(values, weight.axis, 0).shape), 0, weight.axis)
+    scale, zero = (part.astype(np.float64).reshape(shape) for part in (grid.scale, grid.zero_point))
+    rows = max(ELEMENTS // max(matrix.shape[1], 1), 1)
+    for start in range(0, matrix.shape[0], rows):
+        part = slice(start, min(start + rows, matrix.shape[0]))
+        own = part if axis == "rows" else slice(None)
+        real = (codes[part].astype(np.float64) - zero[own]) * scale[own]
+        yield part, matrix[part].astype(np.float64) - real
 
 
 def _float(weight: Weight, sources: Sources) -> TensorProto:

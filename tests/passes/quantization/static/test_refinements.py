@@ -9,7 +9,7 @@ import numpy as np
 import onnx
 import pytest
 from onnx import ModelProto
-from onnx.numpy_helper import from_array
+from onnx.numpy_helper import from_array, to_array
 
 from olivelike.contracts.artifact import Artifact
 from olivelike.digest import Json
@@ -21,7 +21,7 @@ from olivelike_passes.quantization.integers import Grid, Integers, codes_of
 from olivelike_passes.quantization.static.adaptive import adaptive_codes
 from olivelike_passes.quantization.static.sources import Sources
 from olivelike_passes.quantization.static_quant import StaticQuant
-from tests.passes.running import applied
+from tests.passes.running import applied, artifact
 
 
 def shifted() -> ModelProto:
@@ -115,6 +115,14 @@ def errors(model: ModelProto, folder: Path, option: Mapping[str, Json], **settin
     return found[0], found[1]
 
 
+def held(of: Artifact, name: str) -> list[float]:
+    """Returns the values of a weight."""
+    found: list[float] = next(
+        to_array(tensor).tolist() for tensor in onnx.load(of.model).graph.initializer if tensor.name == name
+    )
+    return found
+
+
 WEIGHTS_ALONE: Mapping[str, Json] = {"activation_type": "uint16", "op_types": ["Gemm", "MatMul", "Conv"]}
 """Activations so fine that what is lost is lost by the weights."""
 
@@ -166,6 +174,78 @@ def test_adaptive_rounding_is_never_worse_in_its_own_measure_and_stays_next_to_t
     assert losses[1].sum() < 0.8 * losses[0].sum()
     inside = abs(values) < 0.7
     assert abs(values - made * 0.1)[inside].max() <= 0.1 + 1e-6  # float32
+
+
+def test_biases_of_layers_that_are_not_quantized_stay(tmp_path: Path) -> None:
+    nodes = [
+        node_of("Gemm", ["x", "w1", "b1"], ["m"]),
+        node_of("MatMul", ["m", "w2"], ["p"]),
+        node_of("Add", ["p", "b2"], ["y"]),
+    ]
+    weights = [weight_of("w1", 32, 16), weight_of("b1", 16), weight_of("w2", 16, 8), weight_of("b2", 8)]
+    model = model_of(nodes, [float_value("x", "batch", 32)], [float_value("y", "batch", 8)], weights)
+    result = quantized(model, tmp_path, op_types=["MatMul"], bias_correction=True)
+    assert result.manifest.notes["static_quant"] == {"corrected": 1}
+    assert held(result, "b1") == held(artifact(model, tmp_path / "before"), "b1")
+
+
+@pytest.mark.parametrize("between", [True, False])
+@pytest.mark.parametrize("kinds", [("Conv", "MatMul"), ("MatMul", "Conv")])
+def test_equalization_leaves_layers_whose_channels_lie_on_other_axes(
+    tmp_path: Path, kinds: tuple[str, str], between: bool
+) -> None:
+    shapes = {"Conv": (8, 8, 1), "MatMul": (8, 8)}  # an image of 8 channels that is 8 wide
+    first, second = kinds
+    nodes = [node_of(first, ["x", "w1"], ["m"]), node_of("Relu", ["m"], ["r"])]
+    nodes = [*nodes[: 1 + between], node_of(second, ["r" if between else "m", "w2"], ["y"])]
+    spread = np.logspace(-1, 1, 8, dtype=np.float32)
+    weights = [
+        from_array(random_values(name, *shapes[kind]) * spread.reshape((8,) + (1,) * (len(shapes[kind]) - 1)), name)
+        for name, kind in (("w1", first), ("w2", second))
+    ]
+    model = model_of(nodes, [float_value("x", "batch", 8, 8)], [float_value("y", "batch", 8, 8)], weights)
+    before, after = errors(model, tmp_path, {"equalization": True})
+    assert after == before
+    assert quantized(model, tmp_path / "noted", equalization=True).manifest.notes["static_quant"] == {"equalized": 0}
+
+
+@pytest.mark.parametrize("reader", ["branch", "output"])
+def test_bias_that_is_read_elsewhere_too_stays(tmp_path: Path, reader: str) -> None:
+    nodes = [
+        node_of("Add", ["x", "three"], ["s"]),
+        node_of("MatMul", ["s", "w"], ["m"]),
+        node_of("Add", ["m", "b"], ["y"]),
+    ]
+    weights = [from_array(np.full(32, 3, np.float32), "three"), weight_of("w", 32, 16), weight_of("b", 16)]
+    model = model_of(nodes, [float_value("x", "batch", 32)], [float_value("y", "batch", 16)], weights)
+    if reader == "branch":
+        branches = [
+            onnx.helper.make_graph([node_of(kind, ["b"], [f"{kind}_b"])], kind, [], [float_value(f"{kind}_b", 16)])
+            for kind in ("Neg", "Abs")
+        ]
+        weights = [from_array(np.array(True), "yes")]
+        model.graph.initializer.extend(weights)
+        model.graph.node.append(node_of("If", ["yes"], ["z"], then_branch=branches[0], else_branch=branches[1]))
+        model.graph.output.append(float_value("z", 16))
+    else:
+        model.graph.output.append(float_value("b", 16))
+    result = quantized(model, tmp_path, op_types=["MatMul"], bias_correction=True)
+    assert result.manifest.notes["static_quant"] == {"corrected": 0}
+    assert held(result, "b") == held(artifact(model, tmp_path / "before"), "b")
+
+
+@pytest.mark.parametrize(("weight_type", "least", "most"), [("int8", -64, 64), ("uint8", 0, 127)])
+def test_adaptive_rounding_keeps_to_seven_bits(tmp_path: Path, weight_type: str, least: int, most: int) -> None:
+    model = correlated("MatMul")
+    weight = next(tensor for tensor in model.graph.initializer if tensor.name == "w")
+    # Near the ends of the range, where a flip away from zero may leave it, and the zero point is not in the middle.
+    ends = np.where(to_array(weight) > 0, np.float32(1), np.float32(-0.805)) * np.linspace(
+        0.99, 1, 16, dtype=np.float32
+    )
+    weight.CopyFrom(from_array(ends, "w"))
+    settings: dict[str, Json] = {"weight_type": weight_type, "symmetric_weights": False, "reduce_range": True}
+    codes = np.array(held(quantized(model, tmp_path, rounding="adaptive", **settings), "w_quantized"))
+    assert least <= codes.min() and codes.max() <= most
 
 
 def test_refinements_together_give_a_model_that_runs(tmp_path: Path) -> None:
