@@ -146,3 +146,31 @@ def test_a_weight_that_two_layers_share_keeps_its_channels(tmp_path: Path) -> No
     model = model_of(nodes, [float_value("x", 2, 32)], [float_value("y", 2, 3)], weights)
     with pytest.raises(Exception, match="no group of channels can be taken out"):
         applied(Prune, model, tmp_path, pattern="channels")
+
+
+@pytest.mark.parametrize("pool", ["MaxPool", "AveragePool"])
+def test_channels_that_a_pool_mixes_stay(tmp_path: Path, pool: str) -> None:
+    nodes = [
+        node_of("MatMul", ["x", "w"], ["a"]),
+        node_of(pool, ["a"], ["b"], kernel_shape=[3], pads=[1, 1]),
+        node_of("MatMul", ["b", "v"], ["y"]),
+    ]
+    weights = [weight_of("w", 32, 64), weight_of("v", 64, 5)]
+    model = model_of(nodes, [float_value("x", 2, 8, 32)], [float_value("y", 2, 8, 5)], weights)
+    with pytest.raises(Exception, match="no group of channels can be taken out"):
+        applied(Prune, model, tmp_path, pattern="channels")
+
+
+@pytest.mark.parametrize("pool", ["MaxPool", "GlobalAveragePool"])
+def test_channels_go_through_a_pool_that_leaves_them_apart(tmp_path: Path, pool: str) -> None:
+    window = {} if pool.startswith("Global") else {"kernel_shape": [2, 2]}
+    nodes = [
+        node_of("Conv", ["x", "c"], ["a"]),
+        node_of(pool, ["a"], ["b"], **window),
+        node_of("Conv", ["b", "d"], ["y"]),
+    ]
+    weights = [weight_of("c", 32, 8, 1, 1), weight_of("d", 5, 32, 1, 1)]
+    sides = [1, 1] if window == {} else [3, 3]
+    model = model_of(nodes, [float_value("x", 2, 8, 4, 4)], [float_value("y", 2, 5, *sides)], weights)
+    made = applied(Prune, model, tmp_path, pattern="channels")
+    assert weights_of(made.model)["d"].shape == (5, 16, 1, 1)
