@@ -208,6 +208,21 @@ def test_scales_along_an_axis_are_refused_where_no_operator_has_them(tmp_path: P
         applied(Dequantize, convolution("w", opset=11), tmp_path)
 
 
+@pytest.mark.parametrize("inputs", [("b",), ("ws",)])
+def test_bias_that_may_be_replaced_or_whose_scale_may_is_refused(inputs: tuple[str, ...], tmp_path: Path) -> None:
+    with pytest.raises(RefusedError, match="QLinearConv, which cannot be taken back"):
+        applied(Dequantize, convolution(*inputs, bias=True), tmp_path)
+
+
+def test_bias_of_a_product_that_may_be_replaced_is_refused(tmp_path: Path) -> None:
+    model = quantized.static(models.mlp, QOPERATOR)
+    product = next(node for node in model.graph.node if node.op_type == "QGemm")
+    bias = next(tensor for tensor in model.graph.initializer if tensor.name == product.input[6])
+    model.graph.input.append(value_of(bias.name, "INT32", *bias.dims))
+    with pytest.raises(RefusedError, match="QGemm, which cannot be taken back"):
+        applied(Dequantize, model, tmp_path)
+
+
 def left(model: Path) -> list[str]:
     """Returns the quantized operators of a model."""
     return [node.op_type for node in nodes(read_structure(model)) if is_quantized(node.op_type)]
