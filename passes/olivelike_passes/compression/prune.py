@@ -96,8 +96,11 @@ class Prune(GraphPass[PruneConfig]):
         reasons = reasons_against(model, config.nodes, config.exclude_nodes)
         lift_constants(model)
         free_weights(model)
-        if not reasons and not any(candidates(model, config.nodes, config.exclude_nodes, SMALLEST)):
+        found = [] if reasons else list(candidates(model, config.nodes, config.exclude_nodes, SMALLEST))
+        if not reasons and not found:
             reasons.append(f"the model has no constant weight of two axes and at least {SMALLEST} elements to prune")
+        elif found and config.pattern == "n_of_m" and _summed_axes(model).keys().isdisjoint(t.name for t in found):
+            reasons.append("n_of_m prunes the weights of MatMul, Gemm and Conv, and no such weight is large enough")
         return reasons
 
     def rewrite(self, model: ModelProto, source: Artifact, config: PruneConfig, context: PassContext) -> Rewritten:

@@ -11,7 +11,7 @@ import pytest
 
 from olivelike.onnxfile.read import read_model
 from olivelike.testing import models
-from olivelike.testing.building import float_value, model_of, node_of, weight_of
+from olivelike.testing.building import float_value, model_of, node_of, value_of, weight_of
 from olivelike.testing.context import run_model
 from olivelike.testing.feeds import feeds_for
 from olivelike.testing.graph_contract import GraphPassContract
@@ -56,12 +56,23 @@ def network(*, dead: tuple[int, ...] = (), flat: str = "Flatten") -> onnx.ModelP
     return model_of(nodes, [float_value("x", 2, 3, 4, 4)], [float_value("y", 2, 5)], weights)
 
 
+def table() -> onnx.ModelProto:
+    """A table of which rows are looked up: nothing is summed over."""
+    return model_of(
+        [node_of("Gather", ["t", "ids"], ["y"])],
+        [value_of("ids", "INT64", 3)],
+        [float_value("y", 3, 32)],
+        [weight_of("t", 16, 32)],
+    )
+
+
 class TestPrune(GraphPassContract):
     pass_type = Prune
     configs = ({}, {"pattern": "n_of_m", "n": 1, "m": 3})
     accepted: ClassVar = {"wide": wide, "constants": wide_constants, "network": network}
     refused: ClassVar = {
         "small": Refusal(models.if_model, "at least 256 elements to prune"),
+        "looked up": Refusal(table, "n_of_m prunes the weights of MatMul, Gemm and Conv", {"pattern": "n_of_m"}),
         "quantized": Refusal(models.quantized, "quantized already"),
         "infinite": Refusal(infinite, "the weight 'w' holds NaN or an infinity"),
         "rounded": Refusal(
