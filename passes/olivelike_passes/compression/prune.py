@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, assert_never
 
@@ -54,6 +54,17 @@ class PruneConfig(PassConfig):
     """Names of the nodes whose weights are pruned; `*` and `?` match as in file names."""
     exclude_nodes: tuple[str, ...] = ()
     """Names of nodes whose weights stay as they are; the first and the last layer are usual here."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _leave_out_what_has_no_effect(cls, value: object) -> object:
+        """Equal models have equal configurations, so that none is tried twice."""
+        if not isinstance(value, Mapping):
+            return value
+        own = {"elements": {"share"}, "n_of_m": {"n", "m"}, "channels": {"share", "multiple_of"}}
+        pattern = str(value.get("pattern", "elements"))
+        idle = set().union(*own.values()) - own[pattern] if pattern in own else set()
+        return {name: item for name, item in value.items() if name not in idle}
 
     @model_validator(mode="after")
     def _n_is_less_than_m(self) -> PruneConfig:

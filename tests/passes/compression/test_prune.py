@@ -16,7 +16,7 @@ from olivelike.testing.context import run_model
 from olivelike.testing.feeds import feeds_for
 from olivelike.testing.graph_contract import GraphPassContract
 from olivelike.testing.pass_contract import Refusal, gap_between
-from olivelike_passes.compression.prune import Prune
+from olivelike_passes.compression.prune import Prune, PruneConfig
 from tests.passes.compression.test_cluster import infinite, wide, wide_constants
 from tests.passes.running import applied, artifact
 
@@ -185,3 +185,15 @@ def test_channels_go_through_a_pool_that_leaves_them_apart(tmp_path: Path, pool:
     model = model_of(nodes, [float_value("x", 2, 8, 4, 4)], [float_value("y", 2, 5, *sides)], weights)
     made = applied(Prune, model, tmp_path, pattern="channels")
     assert weights_of(made.model)["d"].shape == (5, 16, 1, 1)
+
+
+def test_options_that_change_nothing_do_not_make_another_configuration() -> None:
+    assert PruneConfig(n=1, m=3, multiple_of=4) == PruneConfig()
+    assert PruneConfig(pattern="n_of_m", share=0.25, multiple_of=4) == PruneConfig(pattern="n_of_m")
+    assert PruneConfig(pattern="channels", m=2) == PruneConfig(pattern="channels")
+    assert PruneConfig(pattern="channels", multiple_of=4) != PruneConfig(pattern="channels")
+
+
+def test_as_many_of_m_as_there_are_take_nothing_away() -> None:
+    with pytest.raises(ValueError, match="2 of 2 takes nothing away"):
+        PruneConfig(pattern="n_of_m", m=2)
