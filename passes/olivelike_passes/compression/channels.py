@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -303,11 +303,6 @@ class _Follower:
                 roots[axis].add(self._root(group))
             if self._times[name] > 1 or any(len(groups) > 1 for groups in roots.values()):
                 self._pinned |= {group for _, group in uses}
-
-
-def places_by_tensor(group: Group) -> Iterator[Place]:
-    """Yields a group's places in a fixed order."""
-    yield from sorted(group.places, key=lambda place: (place.tensor, place.axis))
 
 
 def _attribute(node: NodeProto, name: str, default: float) -> float:
