@@ -31,20 +31,19 @@ class Inferred:
     failed: str = ""
 
 
-def inferred(model: ModelProto, path: Path | None = None, *, follow_values: bool = True) -> ModelProto:
+def inferred(model: ModelProto, path: Path | None = None) -> ModelProto:
     """Returns a copy with the types and shapes of its inner values, as far as they are known, without its large weights.
 
     Args:
         model: a structure; it stays as it is.
         path: the file it was read from; without it, small tensors beside the file are not looked into either.
-        follow_values: whether what is computed from shapes is followed, too (`data_prop`).
 
     Raises:
         InferenceError: of `onnx.shape_inference`, for what cannot be passed by, as an operator set that is not imported.
     """
     from onnx.shape_inference import infer_shapes
 
-    return infer_shapes(without_weights(model, path), data_prop=follow_values)
+    return infer_shapes(without_weights(model, path), data_prop=True)
 
 
 def inferred_strictly(model: ModelProto, path: Path | None = None) -> Inferred:

@@ -54,10 +54,11 @@ def write_model(
     path = folder / name
     made = made or Made()
     if sum(map(byte_count, tensors(model))) > external_above:
-        _take_in(other_tensors(model), beside, made)
         _move_out(model, folder / f"{name}.data", beside, made)
     else:
-        _take_in(tensors(model), beside, made)
+        _take_in(initializers(model), beside, made)
+    # What is announced are initializers: a tensor in an attribute may have the name of one.
+    _take_in(other_tensors(model), beside, Made())
     path.write_bytes(model.SerializeToString(deterministic=True))
     return path
 

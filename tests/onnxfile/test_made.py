@@ -90,3 +90,18 @@ def test_what_is_made_of_a_weight_that_stays_is_read_from_where_it_lay(tmp_path:
         assert (after[name] == values).all()
         assert (after.get(f"{name}_negated", -values) == -values).all()
     assert f"{weights[0].name}_negated" in after
+
+
+@pytest.mark.parametrize("external_above", [0, 10**9])
+def test_a_tensor_in_an_attribute_keeps_its_values_whatever_its_name(tmp_path: Path, external_above: int) -> None:
+    new = announced("value", onnx.TensorProto.FLOAT, 2000)
+    model = model_with(new)
+    constant = onnx.numpy_helper.from_array(np.full(1, 7, np.float32), "value")
+    model.graph.node.append(onnx.helper.make_node("ConstantOfShape", ["shape"], ["sevens"], value=constant))
+    model.graph.initializer.append(onnx.numpy_helper.from_array(np.array([3], np.int64), "shape"))
+    made = Made()
+    made.announce([new], lambda: [np.ones(2000, np.float32)])
+    read = read_model(write_model(model, tmp_path, external_above=external_above, made=made))
+    [held] = read.graph.node[-1].attribute
+    assert onnx.numpy_helper.to_array(held.t).tolist() == [7]
+    assert onnx.numpy_helper.to_array(next(t for t in read.graph.initializer if t.name == "value")).sum() == 2000

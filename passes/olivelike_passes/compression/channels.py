@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -21,11 +21,12 @@ if TYPE_CHECKING:
 
 Shapes: TypeAlias = "Mapping[str, tuple[int | None, ...]]"
 KEEPS = frozenset({
-    "Abs", "AveragePool", "Ceil", "Celu", "Clip", "Elu", "Erf", "Exp", "Floor", "Gelu", "GlobalAveragePool", "GlobalMaxPool",
-    "HardSigmoid", "HardSwish", "Identity", "LeakyRelu", "LpPool", "MaxPool", "Mish", "Neg", "Relu", "Selu", "Sigmoid",
-    "Softplus", "Softsign", "Sqrt", "Tanh", "ThresholdedRelu",
+    "Abs", "Ceil", "Celu", "Clip", "Elu", "Erf", "Exp", "Floor", "Gelu", "HardSigmoid", "HardSwish", "Identity", "LeakyRelu",
+    "Mish", "Neg", "Relu", "Selu", "Sigmoid", "Softplus", "Softsign", "Sqrt", "Tanh", "ThresholdedRelu",
 })  # fmt: skip
-"""Operators that work on each channel by itself, with nothing but their first input to go by (`Clip`: and two numbers)."""
+"""Operators that work on each number by itself, with nothing but their first input to go by (`Clip`: and two numbers)."""
+POOLS = frozenset({"AveragePool", "GlobalAveragePool", "GlobalMaxPool", "LpPool", "MaxPool"})
+"""Operators that work on each channel by itself where channels lie on the second axis; on any other they mix them."""
 PAIRS = frozenset({"Add", "Div", "Max", "Min", "Mul", "Sub"})
 CHANNEL = 1
 
@@ -117,6 +118,7 @@ class _Follower:
             "Flatten": self._flatten,
             "Reshape": self._reshape,
             **dict.fromkeys(KEEPS, self._keep),
+            **dict.fromkeys(POOLS, self._pool),
             **dict.fromkeys(PAIRS, self._pair),
         }
         rule = rules.get(node.op_type) if node.domain in ("", "ai.onnx") else None
@@ -193,6 +195,11 @@ class _Follower:
         if node.input[0] in self._carried:
             self._carried[node.output[0]] = self._carried[node.input[0]]
         return True
+
+    def _pool(self, node: NodeProto) -> bool:
+        incoming = self._carried.get(node.input[0])
+        plain = incoming is None or (incoming.axis, incoming.block) == (CHANNEL, 1)
+        return plain and self._keep(node)
 
     def _pair(self, node: NodeProto) -> bool:
         if len(node.input) != 2:
@@ -296,11 +303,6 @@ class _Follower:
                 roots[axis].add(self._root(group))
             if self._times[name] > 1 or any(len(groups) > 1 for groups in roots.values()):
                 self._pinned |= {group for _, group in uses}
-
-
-def places_by_tensor(group: Group) -> Iterator[Place]:
-    """Yields a group's places in a fixed order."""
-    yield from sorted(group.places, key=lambda place: (place.tensor, place.axis))
 
 
 def _attribute(node: NodeProto, name: str, default: float) -> float:

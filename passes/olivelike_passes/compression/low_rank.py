@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from olivelike.contracts.artifact import Artifact
 from olivelike.contracts.data import DataName
@@ -59,6 +59,17 @@ class LowRankConfig(PassConfig):
     """Names of the nodes to look at; `*` and `?` match as in file names."""
     exclude_nodes: tuple[str, ...] = ()
     """Names of nodes that stay as they are."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _leave_out_what_has_no_effect(cls, value: object) -> object:
+        """Equal models have equal configurations, so that none is tried twice."""
+        if not isinstance(value, Mapping):
+            return value
+        idle = {"energy"} if value.get("rank") else set()
+        if not value.get("data"):
+            idle.add("samples")
+        return {name: item for name, item in value.items() if name not in idle}
 
 
 class LowRank(GraphPass[LowRankConfig]):

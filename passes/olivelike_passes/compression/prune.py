@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, assert_never
 
@@ -55,6 +55,17 @@ class PruneConfig(PassConfig):
     exclude_nodes: tuple[str, ...] = ()
     """Names of nodes whose weights stay as they are; the first and the last layer are usual here."""
 
+    @model_validator(mode="before")
+    @classmethod
+    def _leave_out_what_has_no_effect(cls, value: object) -> object:
+        """Equal models have equal configurations, so that none is tried twice."""
+        if not isinstance(value, Mapping):
+            return value
+        own = {"elements": {"share"}, "n_of_m": {"n", "m"}, "channels": {"share", "multiple_of"}}
+        pattern = str(value.get("pattern", "elements"))
+        idle = set().union(*own.values()) - own[pattern] if pattern in own else set()
+        return {name: item for name, item in value.items() if name not in idle}
+
     @model_validator(mode="after")
     def _n_is_less_than_m(self) -> PruneConfig:
         if self.n >= self.m:
@@ -96,8 +107,11 @@ class Prune(GraphPass[PruneConfig]):
         reasons = reasons_against(model, config.nodes, config.exclude_nodes)
         lift_constants(model)
         free_weights(model)
-        if not reasons and not any(candidates(model, config.nodes, config.exclude_nodes, SMALLEST)):
+        found = [] if reasons else list(candidates(model, config.nodes, config.exclude_nodes, SMALLEST))
+        if not reasons and not found:
             reasons.append(f"the model has no constant weight of two axes and at least {SMALLEST} elements to prune")
+        elif found and config.pattern == "n_of_m" and _summed_axes(model).keys().isdisjoint(t.name for t in found):
+            reasons.append("n_of_m prunes the weights of MatMul, Gemm and Conv, and no such weight is large enough")
         return reasons
 
     def rewrite(self, model: ModelProto, source: Artifact, config: PruneConfig, context: PassContext) -> Rewritten:

@@ -62,6 +62,10 @@ class MixedPrecisionConfig(PassConfig):
         if not isinstance(value, Mapping):
             return value
         idle = {"rest"} if value.get("bits") else {"formats", "embeddings"}
+        if not value.get("bits") and value.get("method", "rtn") == "rtn":
+            idle |= {"data", "samples"}
+        if not value.get("data"):
+            idle.add("samples")
         return {name: item for name, item in value.items() if name not in idle}
 
     @model_validator(mode="after")

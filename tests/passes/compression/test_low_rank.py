@@ -17,7 +17,7 @@ from olivelike.testing.feeds import feeds_for
 from olivelike.testing.graph_contract import GraphPassContract
 from olivelike.testing.pass_contract import Refusal, gap_between
 from olivelike_passes.compression.factors import Spectrum
-from olivelike_passes.compression.low_rank import LowRank
+from olivelike_passes.compression.low_rank import LowRank, LowRankConfig
 from tests.passes.compression.test_cluster import infinite, wide
 from tests.passes.running import applied, artifact, kinds
 
@@ -97,3 +97,10 @@ def test_nodes_that_share_weight_and_input_share_the_factors(tmp_path: Path) -> 
     model = model_of(nodes, [float_value("x", 2, 40)], [float_value("y", 2, 40)], [thin("w", 40, 40, 3)])
     result = read_structure(applied(LowRank, model, tmp_path, rank=3).model)
     assert [tensor.name for tensor in result.graph.initializer] == ["w_narrow", "w_wide"]
+
+
+def test_options_that_change_nothing_do_not_make_another_configuration() -> None:
+    assert LowRankConfig(rank=8, energy=0.5) == LowRankConfig(rank=8)
+    assert LowRankConfig(samples=4) == LowRankConfig()
+    assert LowRankConfig(samples=4, data="some") != LowRankConfig(data="some")
+    assert LowRankConfig(rank=0, energy=0.5) != LowRankConfig()

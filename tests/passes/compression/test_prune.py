@@ -11,12 +11,12 @@ import pytest
 
 from olivelike.onnxfile.read import read_model
 from olivelike.testing import models
-from olivelike.testing.building import float_value, model_of, node_of, weight_of
+from olivelike.testing.building import float_value, model_of, node_of, value_of, weight_of
 from olivelike.testing.context import run_model
 from olivelike.testing.feeds import feeds_for
 from olivelike.testing.graph_contract import GraphPassContract
 from olivelike.testing.pass_contract import Refusal, gap_between
-from olivelike_passes.compression.prune import Prune
+from olivelike_passes.compression.prune import Prune, PruneConfig
 from tests.passes.compression.test_cluster import infinite, wide, wide_constants
 from tests.passes.running import applied, artifact
 
@@ -56,12 +56,23 @@ def network(*, dead: tuple[int, ...] = (), flat: str = "Flatten") -> onnx.ModelP
     return model_of(nodes, [float_value("x", 2, 3, 4, 4)], [float_value("y", 2, 5)], weights)
 
 
+def table() -> onnx.ModelProto:
+    """A table of which rows are looked up: nothing is summed over."""
+    return model_of(
+        [node_of("Gather", ["t", "ids"], ["y"])],
+        [value_of("ids", "INT64", 3)],
+        [float_value("y", 3, 32)],
+        [weight_of("t", 16, 32)],
+    )
+
+
 class TestPrune(GraphPassContract):
     pass_type = Prune
     configs = ({}, {"pattern": "n_of_m", "n": 1, "m": 3})
     accepted: ClassVar = {"wide": wide, "constants": wide_constants, "network": network}
     refused: ClassVar = {
         "small": Refusal(models.if_model, "at least 256 elements to prune"),
+        "looked up": Refusal(table, "n_of_m prunes the weights of MatMul, Gemm and Conv", {"pattern": "n_of_m"}),
         "quantized": Refusal(models.quantized, "quantized already"),
         "infinite": Refusal(infinite, "the weight 'w' holds NaN or an infinity"),
         "rounded": Refusal(
@@ -146,3 +157,43 @@ def test_a_weight_that_two_layers_share_keeps_its_channels(tmp_path: Path) -> No
     model = model_of(nodes, [float_value("x", 2, 32)], [float_value("y", 2, 3)], weights)
     with pytest.raises(Exception, match="no group of channels can be taken out"):
         applied(Prune, model, tmp_path, pattern="channels")
+
+
+@pytest.mark.parametrize("pool", ["MaxPool", "AveragePool"])
+def test_channels_that_a_pool_mixes_stay(tmp_path: Path, pool: str) -> None:
+    nodes = [
+        node_of("MatMul", ["x", "w"], ["a"]),
+        node_of(pool, ["a"], ["b"], kernel_shape=[3], pads=[1, 1]),
+        node_of("MatMul", ["b", "v"], ["y"]),
+    ]
+    weights = [weight_of("w", 32, 64), weight_of("v", 64, 5)]
+    model = model_of(nodes, [float_value("x", 2, 8, 32)], [float_value("y", 2, 8, 5)], weights)
+    with pytest.raises(Exception, match="no group of channels can be taken out"):
+        applied(Prune, model, tmp_path, pattern="channels")
+
+
+@pytest.mark.parametrize("pool", ["MaxPool", "GlobalAveragePool"])
+def test_channels_go_through_a_pool_that_leaves_them_apart(tmp_path: Path, pool: str) -> None:
+    window = {} if pool.startswith("Global") else {"kernel_shape": [2, 2]}
+    nodes = [
+        node_of("Conv", ["x", "c"], ["a"]),
+        node_of(pool, ["a"], ["b"], **window),
+        node_of("Conv", ["b", "d"], ["y"]),
+    ]
+    weights = [weight_of("c", 32, 8, 1, 1), weight_of("d", 5, 32, 1, 1)]
+    sides = [1, 1] if window == {} else [3, 3]
+    model = model_of(nodes, [float_value("x", 2, 8, 4, 4)], [float_value("y", 2, 5, *sides)], weights)
+    made = applied(Prune, model, tmp_path, pattern="channels")
+    assert weights_of(made.model)["d"].shape == (5, 16, 1, 1)
+
+
+def test_options_that_change_nothing_do_not_make_another_configuration() -> None:
+    assert PruneConfig(n=1, m=3, multiple_of=4) == PruneConfig()
+    assert PruneConfig(pattern="n_of_m", share=0.25, multiple_of=4) == PruneConfig(pattern="n_of_m")
+    assert PruneConfig(pattern="channels", m=2) == PruneConfig(pattern="channels")
+    assert PruneConfig(pattern="channels", multiple_of=4) != PruneConfig(pattern="channels")
+
+
+def test_as_many_of_m_as_there_are_take_nothing_away() -> None:
+    with pytest.raises(ValueError, match="2 of 2 takes nothing away"):
+        PruneConfig(pattern="n_of_m", m=2)

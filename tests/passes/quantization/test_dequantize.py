@@ -12,6 +12,7 @@ import onnxruntime
 import pytest
 from onnxruntime.quantization import QuantFormat
 
+from olivelike.errors import RefusedError
 from olivelike.onnxfile.quantized import is_quantized
 from olivelike.onnxfile.read import read_structure
 from olivelike.onnxfile.walk import nodes
@@ -168,6 +169,58 @@ def test_several_kinds_in_one_model_are_all_taken_back(tmp_path: Path) -> None:
     result = applied(Dequantize, model, tmp_path)
     assert not left(result.model)
     assert gap(result.model, tmp_path) < 0.1
+
+
+def convolution(*inputs: str, bias: bool = False, opset: int = 17) -> ModelProto:
+    """`QLinearConv` of 8 channels to 8, a scale for each; some of its constants are `inputs` that may be replaced."""
+    draw = np.random.default_rng(0)
+    held = {
+        "w": draw.integers(-127, 128, (8, 8, 1, 1), np.int8),
+        "ws": np.geomspace(1e-3, 1e-1, 8, dtype=np.float32),
+        "wz": np.zeros(8, np.int8),
+        "b": np.arange(8, dtype=np.int32),
+    }
+    weights = [onnx.numpy_helper.from_array(values, name) for name, values in held.items() if name != "b" or bias]
+    weights += [float_tensor("xs", 0.02), float_tensor("ys", 0.2)]
+    weights += [onnx.numpy_helper.from_array(np.array(128, np.uint8), name) for name in ("xz", "yz")]
+    read = ["xq", "xs", "xz", "w", "ws", "wz", "ys", "yz", *(["b"] if bias else [])]
+    chain = [
+        node_of("QuantizeLinear", ["x", "xs", "xz"], ["xq"]),
+        node_of("QLinearConv", read, ["yq"]),
+        node_of("DequantizeLinear", ["yq", "ys", "yz"], ["y"]),
+    ]
+    model = model_of(chain, [float_value("x", 1, 8, 4, 4)], [float_value("y", 1, 8, 4, 4)], weights, opset=opset)
+    kinds_of = {tensor.name: onnx.TensorProto.DataType.Name(tensor.data_type) for tensor in weights}
+    model.graph.input.extend(value_of(name, kinds_of[name], *held[name].shape) for name in inputs)
+    return model
+
+
+@pytest.mark.parametrize("inputs", [("w",), ("w", "ws"), ("w", "ws", "wz")])
+def test_weight_that_may_be_replaced_keeps_the_axis_of_its_scales(inputs: tuple[str, ...], tmp_path: Path) -> None:
+    result = applied(Dequantize, convolution(*inputs), tmp_path)
+    assert kinds(read_structure(result.model))["Conv"] == 1
+    # Two roundings of activations to 8 bits: half a step each of about 1/100 and 1/250 of what is largest.
+    assert gap(result.model, tmp_path) < 0.02
+
+
+def test_scales_along_an_axis_are_refused_where_no_operator_has_them(tmp_path: Path) -> None:
+    with pytest.raises(RefusedError, match="'w' may have a scale for each channel"):
+        applied(Dequantize, convolution("w", opset=11), tmp_path)
+
+
+@pytest.mark.parametrize("inputs", [("b",), ("ws",)])
+def test_bias_that_may_be_replaced_or_whose_scale_may_is_refused(inputs: tuple[str, ...], tmp_path: Path) -> None:
+    with pytest.raises(RefusedError, match="QLinearConv, which cannot be taken back"):
+        applied(Dequantize, convolution(*inputs, bias=True), tmp_path)
+
+
+def test_bias_of_a_product_that_may_be_replaced_is_refused(tmp_path: Path) -> None:
+    model = quantized.static(models.mlp, QOPERATOR)
+    product = next(node for node in model.graph.node if node.op_type == "QGemm")
+    bias = next(tensor for tensor in model.graph.initializer if tensor.name == product.input[6])
+    model.graph.input.append(value_of(bias.name, "INT32", *bias.dims))
+    with pytest.raises(RefusedError, match="QGemm, which cannot be taken back"):
+        applied(Dequantize, model, tmp_path)
 
 
 def left(model: Path) -> list[str]:

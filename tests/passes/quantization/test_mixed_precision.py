@@ -172,3 +172,11 @@ def formats(result: Artifact) -> dict[str, tuple[int, int]]:
 
 def notes(result: Artifact) -> dict[str, object]:
     return cast("dict[str, object]", result.manifest.notes["mixed_precision"])
+
+
+def test_data_that_nothing_is_judged_on_do_not_make_another_configuration() -> None:
+    plain = MixedPrecisionConfig(rest="int4_b32")
+    assert MixedPrecisionConfig(rest="int4_b32", data="cal", samples=8) == plain
+    assert MixedPrecisionConfig(rest="int4_b32", method="gptq", data="cal").data == "cal"
+    assert MixedPrecisionConfig(bits=5, samples=8) == MixedPrecisionConfig(bits=5)
+    assert MixedPrecisionConfig(bits=5, data="cal", samples=8).samples == 8

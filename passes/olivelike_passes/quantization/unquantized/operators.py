@@ -104,7 +104,7 @@ def same_values(scope: Scope, node: NodeProto) -> bool:
 
 def qlinear_conv(scope: Scope, node: NodeProto) -> bool:
     """`QLinearConv` as `Conv`; its bias has the product of the other two scales for its own."""
-    if attribute(node, "channels_last", 0):
+    if attribute(node, "channels_last", 0) or not _bias_is_known(scope, part(node, 8), node):
         return False
     x, w = scope.read(*_three(node, 0)), scope.read(*_three(node, 3), axis=0)
     bias = _bias(scope, part(node, 8), node.input[1], node.input[4])
@@ -119,6 +119,8 @@ def qlinear_matmul(scope: Scope, node: NodeProto) -> bool:
 
 def qgemm(scope: Scope, node: NodeProto) -> bool:
     """`QGemm` as `Gemm`, with or without a scale for what it gives."""
+    if not _bias_is_known(scope, part(node, 6), node):
+        return False
     a = scope.read(*_three(node, 0))
     b = scope.read(*_three(node, 3), axis=0 if attribute(node, "transB", 0) else 1)
     inputs = [a, b, _bias(scope, part(node, 6), node.input[1], node.input[4])]
@@ -185,6 +187,11 @@ def _made(
     return True
 
 
+def _bias_is_known(scope: Scope, name: str, node: NodeProto) -> bool:
+    """Whether there is no bias, or it and the scales of both inputs are constants."""
+    return not name or all(scope.constant(each) is not None for each in (name, node.input[1], node.input[4]))
+
+
 def _bias(scope: Scope, name: str, scale: str, other: str) -> str:
     """Returns the float bias of an int32 one whose scale is the product of two others."""
     import numpy as np
@@ -192,7 +199,7 @@ def _bias(scope: Scope, name: str, scale: str, other: str) -> str:
     if not name:
         return ""
     held, steps = scope.constant(name), [scope.array(scale), scope.array(other)]
-    assert held is not None and steps[0] is not None and steps[1] is not None, "looked at by `can_take_back`"
+    assert held is not None and steps[0] is not None and steps[1] is not None, "looked at by `_bias_is_known`"
     step = np.asarray(steps[0], np.float32).reshape(-1) * np.asarray(steps[1], np.float32).reshape(-1)
     values = scope.array(name)
     assert values is not None

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
+from olivelike.errors import RefusedError, fail
 from olivelike.onnxfile.made import Made
 from olivelike.onnxfile.names import Names
 from olivelike.onnxfile.wiring import makers, reads
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 
 IN_RANGE = frozenset({"Relu", "Sigmoid", "Softmax", "HardSigmoid", "Clip", "MaxPool"})
 """Operators behind which a range that begins at zero says nothing new."""
+AXIS_SINCE = 13
+"""The opset since which `DequantizeLinear` has an `axis` (ONNX, Changelog.md)."""
 
 
 @dataclass(slots=True)
@@ -145,21 +148,31 @@ class Scope:
             node.attribute.append(onnx.helper.make_attribute(name, value))
         self.nodes.append(node)
 
-    def read(self, name: str, scale: str, zero: str, axis: int = 1, block: int = 0) -> str:
+    def read(self, name: str, scale: str, zero: str, axis: int = 1) -> str:
         """Returns the float value that an integer one stands for.
 
         Of a constant it becomes a weight; of what comes from outside the graph a `DequantizeLinear` makes it.
+
+        Raises:
+            RefusedError: OL301, scales may differ along an axis, which `DequantizeLinear` has no word for below opset 13.
         """
         name = self.renamed.get(name, name)
         if name in self.floats:
             return self.floats[name]
         if self.constant(name) is not None and self.constant(scale) is not None:
-            return self.weight(name, scale, zero, axis, block)
+            return self.weight(name, scale, zero, axis)
         import onnx
 
+        steps = self.array(scale)
+        whole = steps is not None and steps.size == 1
+        if not whole and self.model.opset < AXIS_SINCE:
+            claim = f"{name!r} may have a scale for each channel, which stays so only from opset {AXIS_SINCE} on"
+            raise fail(RefusedError, "OL301", claim, hint=f"put `convert_opset: {{opset: {AXIS_SINCE}}}` before it")
         made = self.model.fresh(f"{name}_float")
         inputs = [name, scale, zero] if zero else [name, scale]
-        self.nodes.append(onnx.helper.make_node("DequantizeLinear", inputs, [made]))
+        node = onnx.helper.make_node("DequantizeLinear", inputs, [made])
+        node.attribute.extend([] if whole else [onnx.helper.make_attribute("axis", axis)])
+        self.nodes.append(node)
         self.floats[name] = made
         return made
 
