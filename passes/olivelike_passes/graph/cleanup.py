@@ -12,13 +12,16 @@ from olivelike.onnxfile.sizes import byte_count
 from olivelike.onnxfile.walk import graphs, nodes
 from olivelike.onnxfile.wiring import leading_to, makers, reads, rename_reads
 from olivelike_passes.graph.equal_nodes import key_of
+from olivelike_passes.graph.equal_weights import equal_weights
 from olivelike_passes.weights import replaceable_weights
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from onnx import GraphProto, ModelProto, NodeProto
 
 SMALL = 1 << 16
-"""Equal weights up to so many bytes become one; what larger ones hold is not read here."""
+"""Equal weights up to so many bytes are told by their bytes, larger ones by digests of them."""
 
 
 def clean(model: ModelProto) -> None:
@@ -29,9 +32,27 @@ def clean(model: ModelProto) -> None:
     """
     kept = replaceable_weights(model)
     for graph in graphs(model):
-        names = _equal_weights(graph, kept)
-        _merge(graph, names)
+        _merge(graph, _equal_small_weights(graph, kept))
         _drop_dead_ends(graph, keep=kept if graph is model.graph else frozenset())
+
+
+def unite_large_weights(model: ModelProto, path: Path) -> None:
+    """Leaves one of large weights that are equal, in place; of those that begin differently only the beginning is read.
+
+    Args:
+        model: the model.
+        path: the file beside which its external data lie.
+    """
+    kept = replaceable_weights(model)
+    for graph in graphs(model):
+        left_out = {entry.name for entry in graph.output} | kept
+        large = [tensor for tensor in graph.initializer if byte_count(tensor) > SMALL and tensor.name not in left_out]
+        names = {twin.name: first.name for first, *twins in equal_weights(large, path) for twin in twins}
+        for node in graph.node if names else ():
+            rename_reads(node, names)
+        for place in reversed(range(len(graph.initializer)) if names else ()):
+            if graph.initializer[place].name in names:
+                del graph.initializer[place]
 
 
 def drop_unused_functions(model: ModelProto) -> None:
@@ -81,7 +102,7 @@ class _Defaults:
         return {name: value.SerializeToString(deterministic=True) for name, value in values.items() if value.name}
 
 
-def _equal_weights(graph: GraphProto, kept: frozenset[str]) -> dict[str, str]:
+def _equal_small_weights(graph: GraphProto, kept: frozenset[str]) -> dict[str, str]:
     """Returns the names of small weights whose twin stands before them, each with the twin's."""
     outputs = {entry.name for entry in graph.output}
     seen: dict[Hashable, str] = {}

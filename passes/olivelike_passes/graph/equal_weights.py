@@ -7,27 +7,28 @@ from collections import defaultdict
 from collections.abc import Callable, Hashable, Iterable, Sequence
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 from olivelike.onnxfile.tensors import inlined, raw_pieces
 
 if TYPE_CHECKING:
     from onnx import TensorProto
 
-ItemT = TypeVar("ItemT")
+FIRST = 1 << 14
+"""Bytes by which weights are told apart before all of them are read."""
 
 
 def equal_weights(tensors: Iterable[TensorProto], model: Path) -> list[list[TensorProto]]:
     """Returns the groups of two and more equal tensors, each in the order given, the groups in that of their first.
 
-    Shapes and types are compared first, then the first piece of those left, then all bytes; a zero below zero is not zero.
+    Shapes and types are compared first, then the first bytes of those left, then all bytes; a zero below zero is not zero.
 
     Args:
         tensors: initializers.
         model: the file beside which their external data lie.
     """
     groups = _split([list(tensors)], lambda tensor: (tensor.data_type, tuple(tensor.dims)))
-    groups = _split(groups, lambda tensor: _digest(tensor, model, pieces=1))
+    groups = _split(groups, lambda tensor: _digest(tensor, model, most=FIRST))
     return _split(groups, lambda tensor: _digest(tensor, model))
 
 
@@ -57,14 +58,14 @@ def _split(groups: Sequence[Sequence[TensorProto]], by: Callable[[TensorProto], 
     return found
 
 
-def _digest(tensor: TensorProto, model: Path, pieces: int | None = None) -> bytes:
+def _digest(tensor: TensorProto, model: Path, most: int = 0) -> bytes:
     state = hashlib.sha256()
     if tensor.data_type == tensor.STRING:
         for text in tensor.string_data:
             state.update(len(text).to_bytes(8, "little") + text)
     else:
-        for piece in islice(raw_pieces(tensor, model), pieces):
-            state.update(piece)
+        for piece in islice(raw_pieces(tensor, model), 1 if most else None):
+            state.update(memoryview(piece)[: most or None])
     return state.digest()
 
 

@@ -20,7 +20,7 @@ from olivelike.onnxfile.read import read_structure
 from olivelike.onnxfile.walk import tensors
 from olivelike.onnxfile.wiring import put_in_order
 from olivelike.onnxfile.write import write_model
-from olivelike_passes.graph.cleanup import clean, drop_default_attributes, drop_unused_functions
+from olivelike_passes.graph.cleanup import clean, drop_default_attributes, drop_unused_functions, unite_large_weights
 from olivelike_passes.graph.known_shapes import use_known_shapes
 from olivelike_passes.graph.matmul_add import undo_gemm
 from olivelike_passes.graph.settle import name_new_values
@@ -137,6 +137,7 @@ def _variants(
     model, outside = begin.model, begin.outside
     header = header_of(model)
     outputs = _without_stated_shapes(model)
+    unite_large_weights(model, outside)  # first: what is computed with them turns out to be the same
     known = all_names(model)
     names = {output: node.name for node in model.graph.node for output in node.output}
     lent = lend(model)

@@ -184,3 +184,24 @@ def test_a_reshape_behind_a_product_and_a_sum_is_kept(
     before, after = run_model(source, feeds)["y"], run_model(result, feeds)["y"]
     assert before.shape == after.shape == out
     assert gap_between(before, after) < 1e-5
+
+
+def test_equal_large_weights_become_one_and_so_does_what_is_computed_with_them(tmp_path: Path) -> None:
+    nodes = [
+        node_of("MatMul", ["x", "k"], ["a"]),
+        node_of("MatMul", ["x", "v"], ["b"]),
+        node_of("MatMul", ["x", "q"], ["c"]),
+        node_of("Add", ["a", "b"], ["d"]),
+        node_of("Add", ["c", "d"], ["y"]),
+    ]
+    twin = weight_of("k", 160, 160)
+    twin.name = "v"
+    other = weight_of("k", 160, 160)
+    values = onnx.numpy_helper.to_array(other).copy()
+    values[-1, -1] += 1  # the last of all bytes that are compared
+    other = onnx.numpy_helper.from_array(values, "q")
+    weights = [weight_of("k", 160, 160), twin, other]
+    model = model_of(nodes, [float_value("x", 2, 160)], [float_value("y", 2, 160)], weights)
+    result = read_structure(applied(Simplify, model, tmp_path).model)
+    assert [tensor.name for tensor in result.graph.initializer] == ["k", "q"]
+    assert sum(kinds(result).get(kind, 0) for kind in ("MatMul", "Gemm")) == 2
