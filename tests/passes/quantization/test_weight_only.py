@@ -388,6 +388,13 @@ def test_awq_divides_in_the_norm_where_it_can_and_by_a_node_where_it_cannot(tmp_
     assert list(norm.input) == ["x", "scale_scaled", "shift_scaled"]
 
 
+@pytest.mark.parametrize(("method", "other"), [("awq", "rtn"), ("awq", "gptq"), ("rtn", "awq"), ("awq", "k_quant")])
+def test_only_what_reads_divided_inputs_has_its_weights_scaled(method: str, other: str, tmp_path: Path) -> None:
+    overrides = [{"nodes": "MatMul_right", "method": other}]  # shares its input with MatMul_left
+    settings = {"method": method, "data": "data", "bits": 8, "overrides": overrides}
+    assert error_of(normed_layers(), tmp_path, **settings) < 0.02  # 8 bits, twice
+
+
 @pytest.mark.parametrize("form", ["matmul_nbits", "qdq"])
 @pytest.mark.parametrize("method", ["awq", "gptq"])
 def test_methods_that_learn_err_less_than_plain_rounding(method: str, form: str, tmp_path: Path) -> None:
