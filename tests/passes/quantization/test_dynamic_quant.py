@@ -14,14 +14,15 @@ import pytest
 from onnxruntime.quantization import QuantType, quantize_dynamic
 
 from olivelike.errors import RefusedError
-from olivelike.onnxfile.read import read_structure
-from olivelike.onnxfile.walk import graphs
+from olivelike.onnxfile.read import read_model, read_structure
+from olivelike.onnxfile.walk import graphs, nodes
 from olivelike.testing import models
 from olivelike.testing.building import float_value, model_of, node_of, random_values, value_of, weight_of
 from olivelike.testing.context import run_model
 from olivelike.testing.feeds import feeds_for
 from olivelike.testing.graph_contract import GraphPassContract
 from olivelike.testing.pass_contract import Refusal, gap_between
+from olivelike_passes.quantization.dequantize import Dequantize
 from olivelike_passes.quantization.dynamic_quant import DynamicQuant
 from tests.passes.running import applied, kinds, reasons
 
@@ -240,6 +241,17 @@ def test_fused_embedding_and_attention_become_the_runtimes_integer_ones(
         "QEmbedLayerNormalization": 1, "DynamicQuantizeLinear": 1, "QAttention": 1,
     }  # fmt: skip
     assert error_of(result.model, tmp_path / "source/model.onnx") < 0.05  # 8 bits, tables and norm too
+
+
+def test_new_nodes_have_names_of_their_own(tmp_path: Path) -> None:
+    model = models.matmul_chain()
+    model.graph.node[1].name = "m0_cast"  # as a new node would be called
+    there = applied(DynamicQuant, model, tmp_path / "there")
+    back = read_model(applied(Dequantize, read_model(there.model), tmp_path / "back").model)
+    again = applied(DynamicQuant, back, tmp_path / "again")
+    for result in (there, again):
+        names = [node.name for node in nodes(read_structure(result.model))]
+        assert len(names) == len(set(names)), names
 
 
 def test_shared_input_is_quantized_once(tmp_path: Path) -> None:
