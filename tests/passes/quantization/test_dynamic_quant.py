@@ -243,6 +243,20 @@ def test_fused_embedding_and_attention_become_the_runtimes_integer_ones(
     assert error_of(result.model, tmp_path / "source/model.onnx") < 0.05  # 8 bits, tables and norm too
 
 
+@pytest.mark.parametrize("replaceable", [False, True])
+def test_fused_embedding_whose_norm_is_no_constant_stays(tmp_path: Path, replaceable: bool) -> None:
+    model = fused_transformer()
+    if replaceable:
+        model.graph.input.append(float_value("gamma", 16))
+    else:
+        model.graph.node.insert(0, node_of("Neg", ["beta"], ["turned"]))
+        model.graph.node[1].input[6] = "turned"
+    result = applied(DynamicQuant, model, tmp_path)
+    assert kinds(read_structure(result.model))["EmbedLayerNormalization"] == 1
+    assert "gamma and beta" in next(iter(result.manifest.notes["dynamic_quant"]["left"]))
+    assert error_of(result.model, tmp_path / "source/model.onnx") < 0.05  # 8 bits
+
+
 def test_new_nodes_have_names_of_their_own(tmp_path: Path) -> None:
     model = models.matmul_chain()
     model.graph.node[1].name = "m0_cast"  # as a new node would be called
