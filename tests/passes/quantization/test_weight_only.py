@@ -465,3 +465,8 @@ def test_most_sensitive_matrices_get_more_bits_or_stay(tmp_path: Path) -> None:
 def test_convolutions_do_not_count_among_the_most_sensitive(tmp_path: Path) -> None:
     notes = applied(WeightOnly, models.conv_net(), tmp_path, most_sensitive=1).manifest.notes["weight_only"]
     assert [key.partition(",")[0] for key in notes["quantized"]] == ["Gemm: 8 bits"]  # type: ignore[index,call-overload]
+
+
+def test_model_is_refused_if_every_matrix_is_among_the_most_sensitive(tmp_path: Path) -> None:
+    with pytest.raises(RefusedError, match=r"none of 3 .* among the most sensitive"):
+        applied(WeightOnly, models.matmul_chain(), tmp_path, most_sensitive=99, sensitive_bits="float")
