@@ -375,3 +375,15 @@ def test_most_sensitive_layers_stay_in_float32(tmp_path: Path) -> None:
     result = applied(DynamicQuant, model, tmp_path, data="data", most_sensitive_kept=1)
     assert result.manifest.notes["dynamic_quant"]["kept"] == ["MatMul_m1"]
     assert "w1" in {tensor.name for tensor in read_structure(result.model).graph.initializer}
+
+
+def test_convolutions_that_stay_anyway_do_not_count_among_the_most_sensitive(tmp_path: Path) -> None:
+    model = models.conv_net()
+    values = onnx.numpy_helper.to_array(model.graph.initializer[2]).copy()
+    values[3, 2] = 100  # the layer that loses most
+    model.graph.initializer[2].CopyFrom(onnx.numpy_helper.from_array(values, "c2"))
+    last = node_of("Gemm", ["logits", "last"], ["y"])
+    weights = [*model.graph.initializer, weight_of("last", 4, 4)]
+    model = model_of([*model.graph.node, last], [*model.graph.input], [float_value("y", "batch", 4)], weights)
+    result = applied(DynamicQuant, model, tmp_path, data="data", most_sensitive_kept=1)
+    assert result.manifest.notes["dynamic_quant"]["kept"][0].startswith("Gemm")
