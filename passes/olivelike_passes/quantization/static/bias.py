@@ -16,6 +16,7 @@ from olivelike_passes.quantization.static.linear import Linear, linear_layers
 from olivelike_passes.quantization.static.sources import Seen, Sources
 from olivelike_passes.quantization.static.weights import Weight, dequantized
 from olivelike_passes.quantization.tool import Scheme
+from olivelike_passes.slices import one_thread_of_blas
 
 if TYPE_CHECKING:
     import numpy as np
@@ -69,7 +70,8 @@ def _mean_error(layer: Linear, weight: Weight, mean: Floats, scheme: Scheme) -> 
         error = lost.reshape(lost.shape[0], -1).sum(1) * mean
     else:
         by_channel = np.moveaxis(lost, (layer.outputs, layer.inputs), (0, 1))
-        error = by_channel.reshape(*by_channel.shape[:2], -1).sum(2) @ mean.astype(np.float64)
+        with one_thread_of_blas():
+            error = by_channel.reshape(*by_channel.shape[:2], -1).sum(2) @ mean.astype(np.float64)
     found: Floats = error.astype(np.float32)
     return found
 
