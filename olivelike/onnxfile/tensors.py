@@ -78,6 +78,15 @@ def mapped(tensor: TensorProto, model: Path) -> Values:
     return np.memmap(file, kind, "r", extent.offset, tuple(tensor.dims))
 
 
+def kept_apart(tensor: TensorProto) -> TensorProto:
+    """Returns a copy that has its values, or knows where they lie, whatever becomes of the model."""
+    import onnx
+
+    copy = onnx.TensorProto()
+    copy.CopyFrom(tensor)
+    return copy
+
+
 def take_in(tensor: TensorProto, model: Path) -> None:
     """Reads an external tensor's values into it, in place."""
     tensor.raw_data = b"".join(raw_pieces(tensor, model))

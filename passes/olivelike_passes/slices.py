@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
@@ -33,7 +34,7 @@ def at_once(work: Callable[[ElementT], None], parts: Sequence[ElementT]) -> None
 
     BLAS, which has threads of its own, gets by with one in each: its sums would depend on how many it has.
     """
-    with _one_thread_of_blas():
+    with one_thread_of_blas():
         if len(parts) == 1:
             work(parts[0])
             return
@@ -48,13 +49,16 @@ def cores() -> int:
     return len(affinity(0)) if affinity else os.cpu_count() or 1
 
 
-def _one_thread_of_blas() -> AbstractContextManager[object]:
-    limited: AbstractContextManager[object] = _libraries().limit(limits=1, user_api="blas")
+def one_thread_of_blas() -> AbstractContextManager[object]:
+    """Returns a context in which sums of products do not depend on how many cores there are; `at_once` has it already."""
+    libraries = _libraries(with_scipy="scipy.linalg" in sys.modules)
+    limited: AbstractContextManager[object] = libraries.limit(limits=1, user_api="blas")
     return limited
 
 
 @cache
-def _libraries() -> Any:
+def _libraries(*, with_scipy: bool) -> Any:
+    del with_scipy  # it brings a BLAS of its own: libraries are looked for anew once it is there
     import numpy as np  # noqa: F401  # its BLAS must be there to be found
     from threadpoolctl import ThreadpoolController  # type: ignore[import-untyped]
 

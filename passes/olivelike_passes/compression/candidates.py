@@ -73,15 +73,6 @@ def emptied(tensor: TensorProto) -> TensorProto:
     return onnx.TensorProto(name=tensor.name, data_type=tensor.data_type, dims=tensor.dims)
 
 
-def kept_apart(tensor: TensorProto) -> TensorProto:
-    """Returns a copy that still has its values, or knows where they lie."""
-    import onnx
-
-    copy = onnx.TensorProto()
-    copy.CopyFrom(tensor)
-    return copy
-
-
 def _read_by(model: ModelProto, patterns: Sequence[str]) -> frozenset[str]:
     names = frozenset(matching(model, patterns))
     if "*" in patterns:  # unnamed nodes too

@@ -15,8 +15,8 @@ from olivelike.errors import RefusedError, fail
 from olivelike.onnxfile.made import Made
 from olivelike.onnxfile.names import Names, all_names
 from olivelike.onnxfile.read import opset
-from olivelike.onnxfile.tensors import mapped
-from olivelike_passes.compression.candidates import candidates, emptied, kept_apart, not_finite, reasons_against
+from olivelike.onnxfile.tensors import kept_apart, mapped
+from olivelike_passes.compression.candidates import candidates, emptied, not_finite, reasons_against
 from olivelike_passes.compression.kmeans import centres, codes_of
 from olivelike_passes.graph.graph_pass import GraphPass, Rewritten
 from olivelike_passes.header import replace_all

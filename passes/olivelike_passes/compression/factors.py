@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, TypeAlias
 
+from olivelike_passes.slices import one_thread_of_blas
+
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
@@ -29,19 +31,23 @@ class Spectrum:
     def __init__(self, weight: Floats, gram: Floats | None = None) -> None:
         """Decomposes a finite float32 weight `[inputs, outputs]`; `gram` is `[inputs, inputs]`."""
         import numpy as np
-        from scipy.linalg import solve_triangular
 
         self._root: Wide | None = None
         seen = weight.astype(np.float64)
+        with one_thread_of_blas():
+            self._decompose(seen, gram)
+        power = self._values**2
+        self.shares: Wide = power / (power.sum() or 1.0)
+
+    def _decompose(self, seen: Wide, gram: Floats | None) -> None:
+        import numpy as np
+
         if gram is not None:
             wide = gram.astype(np.float64)
             damped = wide + np.eye(wide.shape[0]) * max(DAMPING * float(np.trace(wide)) / wide.shape[0], 1e-12)
             self._root = np.linalg.cholesky(damped)
             seen = self._root.T @ seen
         self._left, self._values, self._right = np.linalg.svd(seen, full_matrices=False)
-        self._solve = solve_triangular
-        power = self._values**2
-        self.shares: Wide = power / (power.sum() or 1.0)
 
     def rank_for(self, energy: float) -> int:
         """Returns the fewest directions that keep a share of the output's squared magnitude."""
@@ -52,9 +58,11 @@ class Spectrum:
     def factors(self, rank: int) -> tuple[Floats, Floats]:
         """Returns `A [inputs, rank]` and `B [rank, outputs]`, both float32."""
         import numpy as np
+        from scipy.linalg import solve_triangular
 
         scale = np.sqrt(self._values[:rank])
         left = self._left[:, :rank] * scale
         if self._root is not None:
-            left = self._solve(self._root, left, lower=True, trans="T")
+            with one_thread_of_blas():
+                left = solve_triangular(self._root, left, lower=True, trans="T")
         return left.astype(np.float32), (scale[:, None] * self._right[:rank]).astype(np.float32)

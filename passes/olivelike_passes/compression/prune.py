@@ -15,8 +15,8 @@ from olivelike.contracts.target import Target
 from olivelike.errors import RefusedError, fail
 from olivelike.onnxfile.inference import inferred
 from olivelike.onnxfile.made import Made
-from olivelike.onnxfile.tensors import mapped
-from olivelike_passes.compression.candidates import candidates, emptied, kept_apart, not_finite, reasons_against
+from olivelike.onnxfile.tensors import kept_apart, mapped
+from olivelike_passes.compression.candidates import candidates, emptied, not_finite, reasons_against
 from olivelike_passes.compression.channels import Group, channel_groups
 from olivelike_passes.compression.masks import few_of_each, without_smallest
 from olivelike_passes.graph.graph_pass import GraphPass, Rewritten

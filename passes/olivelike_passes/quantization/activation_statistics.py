@@ -20,6 +20,7 @@ from olivelike.onnxfile.walk import graphs
 from olivelike_passes.matrices import matrices
 from olivelike_passes.quantization.moments import Moments, add_products
 from olivelike_passes.quantization.observing import AT_ONCE, Plan, Sampling, Watched
+from olivelike_passes.slices import at_once
 from olivelike_passes.weights import free_weights, lift_constants, replaceable_weights
 
 if TYPE_CHECKING:
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from onnx import ModelProto
 
     Floats = NDArray[np.float32]
+    Values = NDArray[np.generic]
 
 STATISTICS = "statistics.json"
 CHANNELS = "channels.npy"
@@ -105,8 +107,7 @@ class ActivationStatistics(Pass[StatisticsConfig]):
             for values in watched.values([*dict.fromkeys(piece.of.name for piece in run)], plan, (number, len(runs))):
                 for name in new:
                     moments[name].see(values[name], inputs[name].axis)
-                for piece, total in sums.items():
-                    add_products(values[piece.of.name], total, piece.start)
+                _add(values, sums)
             for piece, total in sums.items():
                 piece.write(out / _gram_file(names.index(piece.of.name)), total, moments[piece.of.name].rows)
         return _write(out, moments, {piece.of.name for run in runs for piece in run if piece.stop})
@@ -255,6 +256,11 @@ def _inputs(model: ModelProto) -> dict[str, _Input]:
     places = {name: place for place, node in enumerate(model.graph.node) for name in node.output}
     known = [entry for entry in found.values() if entry.name in main]
     return {entry.name: entry for entry in sorted(known, key=lambda entry: (places.get(entry.name, -1), entry.name))}
+
+
+def _add(values: Mapping[str, Values], sums: Mapping[_Piece, NDArray[np.float64]]) -> None:
+    """Adds the products of one batch's values to the sums of some pieces, several pieces at a time."""
+    at_once(lambda piece: add_products(values[piece.of.name], sums[piece], piece.start), list(sums))
 
 
 def _runs(inputs: Sequence[_Input], plan: Plan, *, gram: bool) -> list[list[_Piece]]:

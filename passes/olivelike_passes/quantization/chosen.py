@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+import sys
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
@@ -56,11 +57,15 @@ def sensitivity_needed(k: int, data: str, samples: int = 0) -> Mapping[str, Auxi
     return {"sensitivity": Auxiliary(Sensitivity.name, settings.model_dump(mode="json"))}
 
 
-def kept_of(needed: Mapping[str, Artifact], k: int, *, per_channel: bool) -> tuple[str, ...]:
-    """Returns the names of the layers that lose most in 8 bits, as many as are to be kept."""
+def kept_of(
+    needed: Mapping[str, Artifact], k: int, nodes: Iterable[NodeProto], *, per_channel: bool
+) -> tuple[str, ...]:
+    """Returns the names of the k layers that lose most in 8 bits, of the nodes that would be quantized: others stay anyway."""
     if not k:
         return ()
-    return most_sensitive(needed["sensitivity"], "int8_per_channel" if per_channel else "int8", k)
+    names = {name for node in nodes for name in (node.name, *node.output[:1])}
+    ranked = most_sensitive(needed["sensitivity"], "int8_per_channel" if per_channel else "int8", sys.maxsize)
+    return tuple(name for name in ranked if name in names)[:k]
 
 
 def _matches(node: NodeProto, patterns: Sequence[str]) -> bool:

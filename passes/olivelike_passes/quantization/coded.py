@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from olivelike.onnxfile.made import Made
-from olivelike.onnxfile.tensors import mapped
+from olivelike.onnxfile.tensors import kept_apart, mapped
 from olivelike.onnxfile.walk import graphs
 from olivelike_passes.quantization.integers import Axis, Integers, codes_of, extremes, grid_of
 
@@ -115,7 +115,8 @@ class IntegerWeights:
         key = (id(tensor), shape)
         if key not in self._plain:
             name = self.names.free(f"{tensor.name}_reshaped")
-            self._add([(name, tensor.data_type, shape)], lambda: [mapped(tensor, self._path)])
+            source = kept_apart(tensor)
+            self._add([(name, tensor.data_type, shape)], lambda: [mapped(source, self._path)])
             self._plain[key] = (name, tensor)
         return self._plain[key][0]
 
@@ -136,7 +137,8 @@ class IntegerWeights:
         if form.columns:
             column = (form.rows, 1)
             wanted += [(coded.scale_column, int(onnx.TensorProto.FLOAT), column), (coded.zero_column, integer, column)]
-        self._add(wanted, lambda: _values(mapped(tensor, self._path), tensor.name, form, self._integers))
+        source = kept_apart(tensor)
+        self._add(wanted, lambda: _values(mapped(source, self._path), source.name, form, self._integers))
         return coded
 
     def _add(self, wanted: Sequence[tuple[str, int, tuple[int, ...]]], make: Make) -> None:

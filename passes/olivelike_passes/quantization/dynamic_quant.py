@@ -120,8 +120,11 @@ class DynamicQuant(GraphPass[DynamicQuantConfig]):
         """
         model = raised(model, NEEDED_OPSET, USUAL_OPSET, source, context)
         _prepare(model)
-        kept = kept_of(context.needed, config.most_sensitive_kept, per_channel=config.per_channel)
-        found, left = found_in(model, replace(_chosen(config), kept=kept), allow_conv=config.allow_conv)
+        found, left = found_in(model, _chosen(config), allow_conv=config.allow_conv)
+        taken = [each.node for each in found]
+        kept = kept_of(context.needed, config.most_sensitive_kept, taken, per_channel=config.per_channel)
+        if kept:
+            found, left = found_in(model, replace(_chosen(config), kept=kept), allow_conv=config.allow_conv)
         if reasons := _nothing(model, config, found, left):
             raise fail(RefusedError, "OL301", "; ".join(reasons))
         integers = Integers(config.weight_type, config.symmetric, config.reduce_range)

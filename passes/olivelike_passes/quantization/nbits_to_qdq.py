@@ -21,7 +21,7 @@ from olivelike_passes.quantization.blocks.stored import packed_rows, unpacked
 from olivelike_passes.quantization.quantizable import opset_reason
 from olivelike_passes.quantization.weight_only import QDQ_OPSETS, QDQ_USUAL, with_level
 from olivelike_passes.slices import in_slices
-from olivelike_passes.weights import replaceable_weights
+from olivelike_passes.weights import free_weights, replaceable_weights
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -100,6 +100,7 @@ class NBitsToQdq(GraphPass[NBitsToQdqConfig]):
 
     def rewrite(self, model: ModelProto, source: Artifact, config: NBitsToQdqConfig, context: PassContext) -> Rewritten:
         """Puts the new nodes in; codes are laid out anew as the model is written."""
+        free_weights(model)
         opened = OpenModel(model)
         found, left = _split(model)
         for each in found:
@@ -153,6 +154,8 @@ def _rounded(node: NodeProto, graph: GraphProto, held: Mapping[str, TensorProto]
         return "its zero points are floats" if zeros is not None and zeros.data_type != UINT8 else "of unknown types"
     keys = {"bits": 4, "block_size": 0, "K": 0, "N": 0, "accuracy_level": 0}  # with what they are if not said
     given = {attribute.name: int(attribute.i) for attribute in node.attribute}
+    if given.get("weight_prepacked"):
+        return "its weights are laid out for a kernel"
     found = Rounded(node, graph, codes, scales, zeros, *(given.get(key, default) for key, default in keys.items()))
     if found.bits not in QDQ_OPSETS:
         return f"its weights have {found.bits} bits"

@@ -191,14 +191,15 @@ class StaticQuant(GraphPass[StaticQuantConfig]):
         lift_constants(model)
         name_nodes(model)
         unite_imports(model)
-        job = _job(model, config, context)
+        kept = _kept(model, config, context)
+        job = _job(model, config, context, kept)
         sources = Sources(model, source.model)
         wanted = _refinements(config)
         statistics = context.needed.get("statistics")
         seen = None if statistics is None else Seen(read_statistics(statistics), job.activations.ranges)
         weights, done = refined(model, sources, seen, wanted, job.scheme)
         quantized, made = inserted(model, source, sources, weights, job, context)
-        if kept := kept_of(context.needed, config.most_sensitive_kept, per_channel=config.per_channel):
+        if kept:
             done["kept"] = list(kept)
         return Rewritten(quantized, done or None, made)
 
@@ -230,8 +231,14 @@ def _raised(model: ModelProto, source: Artifact, config: StaticQuantConfig, cont
     return raised(model, needed, USUAL_OPSET, source, context)
 
 
-def _job(model: ModelProto, config: StaticQuantConfig, context: PassContext) -> Job:
-    kept = kept_of(context.needed, config.most_sensitive_kept, per_channel=config.per_channel)
+def _kept(model: ModelProto, config: StaticQuantConfig, context: PassContext) -> Sequence[str]:
+    """Returns the layers that lose most, of those that would be quantized."""
+    chosen, alone = _chosen(config), frozenset(untouchable(model))
+    nodes = [node for node in model.graph.node if chosen.has(node) and node.name not in alone]
+    return kept_of(context.needed, config.most_sensitive_kept, nodes, per_channel=config.per_channel)
+
+
+def _job(model: ModelProto, config: StaticQuantConfig, context: PassContext, kept: Sequence[str]) -> Job:
     chosen = replace(_chosen(config), kept=kept)
     left = {node.name for node in model.graph.node if node.op_type in config.op_types and not chosen.has(node)}
     scheme = Scheme(

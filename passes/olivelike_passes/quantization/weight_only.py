@@ -13,6 +13,7 @@ from olivelike.contracts.artifact import Artifact, Manifest
 from olivelike.contracts.passes import Auxiliary, PassContext
 from olivelike.contracts.target import Target
 from olivelike.digest import Json
+from olivelike.errors import RefusedError, fail
 from olivelike_passes.graph.graph_pass import GraphPass, Rewritten
 from olivelike_passes.holds import quantized_reasons
 from olivelike_passes.quantization.activation_statistics import (
@@ -124,12 +125,14 @@ class WeightOnly(GraphPass[WeightOnlyConfig]):
         """Replaces the operators; weights are rounded as the model is written.
 
         Raises:
-            RefusedError: OL301, a weight is not finite.
+            RefusedError: OL301, a weight is not finite; every matrix is among the most sensitive, which stay.
         """
         free_weights(model)
         lift_constants(model)
         opened = OpenModel(model)
         found = choices(model, config, _sensitive(model, config, context))
+        if not found.chosen:
+            raise fail(RefusedError, "OL301", _why_none(model, found))
         notes = _notes(found)
         statistics = read_statistics(context.needed["statistics"]) if config.looks_at_inputs else None
         learned = Learned(source.model, statistics, config.damping, act_order=config.act_order)

@@ -14,14 +14,15 @@ import pytest
 from onnxruntime.quantization import QuantType, quantize_dynamic
 
 from olivelike.errors import RefusedError
-from olivelike.onnxfile.read import read_structure
-from olivelike.onnxfile.walk import graphs
+from olivelike.onnxfile.read import read_model, read_structure
+from olivelike.onnxfile.walk import graphs, nodes
 from olivelike.testing import models
 from olivelike.testing.building import float_value, model_of, node_of, random_values, value_of, weight_of
 from olivelike.testing.context import run_model
 from olivelike.testing.feeds import feeds_for
 from olivelike.testing.graph_contract import GraphPassContract
 from olivelike.testing.pass_contract import Refusal, gap_between
+from olivelike_passes.quantization.dequantize import Dequantize
 from olivelike_passes.quantization.dynamic_quant import DynamicQuant
 from tests.passes.running import applied, kinds, reasons
 
@@ -242,6 +243,31 @@ def test_fused_embedding_and_attention_become_the_runtimes_integer_ones(
     assert error_of(result.model, tmp_path / "source/model.onnx") < 0.05  # 8 bits, tables and norm too
 
 
+@pytest.mark.parametrize("replaceable", [False, True])
+def test_fused_embedding_whose_norm_is_no_constant_stays(tmp_path: Path, replaceable: bool) -> None:
+    model = fused_transformer()
+    if replaceable:
+        model.graph.input.append(float_value("gamma", 16))
+    else:
+        model.graph.node.insert(0, node_of("Neg", ["beta"], ["turned"]))
+        model.graph.node[1].input[6] = "turned"
+    result = applied(DynamicQuant, model, tmp_path)
+    assert kinds(read_structure(result.model))["EmbedLayerNormalization"] == 1
+    assert "gamma and beta" in next(iter(result.manifest.notes["dynamic_quant"]["left"]))
+    assert error_of(result.model, tmp_path / "source/model.onnx") < 0.05  # 8 bits
+
+
+def test_new_nodes_have_names_of_their_own(tmp_path: Path) -> None:
+    model = models.matmul_chain()
+    model.graph.node[1].name = "m0_cast"  # as a new node would be called
+    there = applied(DynamicQuant, model, tmp_path / "there")
+    back = read_model(applied(Dequantize, read_model(there.model), tmp_path / "back").model)
+    again = applied(DynamicQuant, back, tmp_path / "again")
+    for result in (there, again):
+        names = [node.name for node in nodes(read_structure(result.model))]
+        assert len(names) == len(set(names)), names
+
+
 def test_shared_input_is_quantized_once(tmp_path: Path) -> None:
     found = kinds(read_structure(applied(DynamicQuant, models.attention23(), tmp_path).model))
     assert found["DynamicQuantizeLinear"] == 2  # one for the three of q, k and v, and one for the output projection
@@ -349,3 +375,15 @@ def test_most_sensitive_layers_stay_in_float32(tmp_path: Path) -> None:
     result = applied(DynamicQuant, model, tmp_path, data="data", most_sensitive_kept=1)
     assert result.manifest.notes["dynamic_quant"]["kept"] == ["MatMul_m1"]
     assert "w1" in {tensor.name for tensor in read_structure(result.model).graph.initializer}
+
+
+def test_convolutions_that_stay_anyway_do_not_count_among_the_most_sensitive(tmp_path: Path) -> None:
+    model = models.conv_net()
+    values = onnx.numpy_helper.to_array(model.graph.initializer[2]).copy()
+    values[3, 2] = 100  # the layer that loses most
+    model.graph.initializer[2].CopyFrom(onnx.numpy_helper.from_array(values, "c2"))
+    last = node_of("Gemm", ["logits", "last"], ["y"])
+    weights = [*model.graph.initializer, weight_of("last", 4, 4)]
+    model = model_of([*model.graph.node, last], [*model.graph.input], [float_value("y", "batch", 4)], weights)
+    result = applied(DynamicQuant, model, tmp_path, data="data", most_sensitive_kept=1)
+    assert result.manifest.notes["dynamic_quant"]["kept"][0].startswith("Gemm")

@@ -112,3 +112,21 @@ def test_node_of_float_zeros_stays_beside_others(tmp_path: Path) -> None:
     assert result.manifest.notes["nbits_to_qdq"] == {
         "rewritten": 1, "left": {"MatMul_m": "its zero points are floats"}, "accuracy_level": 0,
     }  # fmt: skip
+
+
+def test_weights_laid_out_for_a_kernel_stay(tmp_path: Path) -> None:
+    model = rounded(lambda: one_matrix(32, 24))
+    model.graph.node[0].attribute.append(onnx.helper.make_attribute("weight_prepacked", 1))
+    assert "laid out for a kernel" in reasons(NBitsToQdq, model, tmp_path)[0]
+
+
+@pytest.mark.parametrize("bits", [4, 8])
+def test_weights_that_an_old_model_lists_as_inputs_are_taken_off(bits: int, tmp_path: Path) -> None:
+    model = rounded(lambda: one_matrix(32, 24), bits=bits)
+    model.ir_version = 3
+    for held in model.graph.initializer:
+        model.graph.input.append(onnx.helper.make_tensor_value_info(held.name, held.data_type, held.dims))
+    result = read_model(applied(NBitsToQdq, model, tmp_path).model)
+    assert [entry.name for entry in result.graph.input] == ["x"]
+    assert result.ir_version >= 4
+    onnx.checker.check_model(result, full_check=True)

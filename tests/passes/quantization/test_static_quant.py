@@ -253,3 +253,13 @@ def test_most_sensitive_layers_stay_in_float32(tmp_path: Path) -> None:
     result = applied(StaticQuant, model, tmp_path, data="data", op_types=["MatMul"], most_sensitive_kept=1)
     assert result.manifest.notes["static_quant"]["kept"] == ["MatMul_m1"]
     assert "w1" in {tensor.name for tensor in read_structure(result.model).graph.initializer}
+
+
+def test_layers_of_types_that_are_not_asked_for_do_not_count_among_the_most_sensitive(tmp_path: Path) -> None:
+    settings = {"data": "data", "op_types": ["Conv"], "most_sensitive_kept": 1}
+    model = models.conv_net()
+    values = onnx.numpy_helper.to_array(model.graph.initializer[4]).copy()
+    values[3, 2] = 100  # the layer that loses most
+    model.graph.initializer[4].CopyFrom(onnx.numpy_helper.from_array(values, "w"))
+    result = applied(StaticQuant, model, tmp_path, **settings)
+    assert result.manifest.notes["static_quant"]["kept"][0].startswith("Conv")

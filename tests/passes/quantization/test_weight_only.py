@@ -388,6 +388,13 @@ def test_awq_divides_in_the_norm_where_it_can_and_by_a_node_where_it_cannot(tmp_
     assert list(norm.input) == ["x", "scale_scaled", "shift_scaled"]
 
 
+@pytest.mark.parametrize(("method", "other"), [("awq", "rtn"), ("awq", "gptq"), ("rtn", "awq"), ("awq", "k_quant")])
+def test_only_what_reads_divided_inputs_has_its_weights_scaled(method: str, other: str, tmp_path: Path) -> None:
+    overrides = [{"nodes": "MatMul_right", "method": other}]  # shares its input with MatMul_left
+    settings = {"method": method, "data": "data", "bits": 8, "overrides": overrides}
+    assert error_of(normed_layers(), tmp_path, **settings) < 0.02  # 8 bits, twice
+
+
 @pytest.mark.parametrize("form", ["matmul_nbits", "qdq"])
 @pytest.mark.parametrize("method", ["awq", "gptq"])
 def test_methods_that_learn_err_less_than_plain_rounding(method: str, form: str, tmp_path: Path) -> None:
@@ -458,3 +465,8 @@ def test_most_sensitive_matrices_get_more_bits_or_stay(tmp_path: Path) -> None:
 def test_convolutions_do_not_count_among_the_most_sensitive(tmp_path: Path) -> None:
     notes = applied(WeightOnly, models.conv_net(), tmp_path, most_sensitive=1).manifest.notes["weight_only"]
     assert [key.partition(",")[0] for key in notes["quantized"]] == ["Gemm: 8 bits"]  # type: ignore[index,call-overload]
+
+
+def test_model_is_refused_if_every_matrix_is_among_the_most_sensitive(tmp_path: Path) -> None:
+    with pytest.raises(RefusedError, match=r"none of 3 .* among the most sensitive"):
+        applied(WeightOnly, models.matmul_chain(), tmp_path, most_sensitive=99, sensitive_bits="float")

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
+from olivelike.onnxfile.tensors import kept_apart
 from olivelike_passes.matrices import Matrix
 from olivelike_passes.quantization.blocks.choice import FLOAT16, Choice, reads
 from olivelike_passes.quantization.blocks.opened import MICROSOFT, OpenModel
@@ -97,7 +99,8 @@ class Forms:
             kinds, shapes = self._kinds(choice, layout), _shapes(choice, layout)
             ends = (f"q{grid.bits}", "scales", "zeros")[: 2 if grid.symmetric else 3]
             parts = [(end, kind, shape) for end, kind, shape in zip(ends, kinds, shapes, strict=False)]
-            self._stored[key] = self._opened.announce(matrix.tensor, parts, lambda: self._make(choice, layout), graph)
+            source = replace(choice, matrix=replace(matrix, tensor=kept_apart(matrix.tensor)))
+            self._stored[key] = self._opened.announce(matrix.tensor, parts, lambda: self._make(source, layout), graph)
         return self._stored[key]
 
     def _kinds(self, choice: Choice, layout: Layout) -> tuple[int, int, int]:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from olivelike_passes.quantization.blocks.grid import Blocks, Grid, Method, Spacing, inverse
 from olivelike_passes.quantization.blocks.mse import clipped
+from olivelike_passes.slices import one_thread_of_blas
 
 if TYPE_CHECKING:
     import numpy as np
@@ -53,8 +54,9 @@ def ahead(gram: NDArray[Any], damping: float, *, largest_first: bool) -> Ahead:
     order = np.argsort(-squares, kind="stable") if largest_first else np.arange(len(squares))
     # H = U U^T with U upper, by the Cholesky factor of H turned around; then H^-1 = U^-T U^-1, and U^-1 is its upper factor.
     turned = order[::-1]
-    lower = np.linalg.cholesky(products[np.ix_(turned, turned)])
-    return Ahead(order, np.ascontiguousarray(_inverse(lower)[::-1, ::-1], np.float32))
+    with one_thread_of_blas():
+        lower = np.linalg.cholesky(products[np.ix_(turned, turned)])
+        return Ahead(order, np.ascontiguousarray(_inverse(lower)[::-1, ::-1], np.float32))
 
 
 def _inverse(lower: NDArray[Any]) -> NDArray[Any]:

@@ -33,7 +33,9 @@ class Learned:
         self._model = model
         self._statistics = statistics
         self._damping, self._act_order = damping, act_order
-        self._factors: dict[str, Floats] = {}
+        self._factors: dict[
+            int, Floats
+        ] = {}  # by the identity of nodes: others that share their input read it undivided
         self._ahead: tuple[str, Ahead] | None = None
 
     def weight(self, choice: Choice) -> Weight:
@@ -42,7 +44,7 @@ class Learned:
 
         one = np.ones(1, np.float32)
         values = mapped(choice.matrix.tensor, self._model)
-        factors = self._factors.get(choice.input, one)
+        factors = self._factors.get(id(choice.matrix.node), one)
         squares = self._statistics.mean_square(choice.input) if self._statistics and self.knows(choice) else one
         if squares.size > 1 and not squares.any():  # the data never reach it
             squares = one
@@ -68,5 +70,6 @@ class Learned:
         assert self._statistics is not None, "asked for inputs that are known only"
         magnitude, squares = self._statistics.mean_magnitude(name), self._statistics.mean_square(name)
         weights = [self.weight(choice) for choice in group]
-        self._factors[name] = best_factors(weights, [choice.grid for choice in group], magnitude, squares)
-        return self._factors[name]
+        factors = best_factors(weights, [choice.grid for choice in group], magnitude, squares)
+        self._factors |= {id(choice.matrix.node): factors for choice in group}
+        return factors

@@ -121,6 +121,8 @@ def _why_not(node: NodeProto, constants: dict[int, TensorProto], matrix: Matrix 
             odd = odd or any(a.name == "qkv_hidden_sizes" for a in node.attribute) or not _given(node, 2)
             return "the runtime's integer attention takes no such inputs" if odd else ""
         case "EmbedLayerNormalization":
+            if any(_given(node, place) and not _is_float32(constants.get(place)) for place in (5, 6)):
+                return "the runtime's integer embedding takes constants alone for gamma and beta"
             odd = _given(node, 8) or bool(_attribute(node, "mask_index_type", 0)) or len(node.output) > 2
             return "the runtime's integer embedding takes no such inputs" if odd else ""
     return ""
@@ -136,6 +138,10 @@ def _against_conv(node: NodeProto, constants: dict[int, TensorProto], *, allow_c
     for dim in weight.dims[1:]:
         products *= dim
     return f"a sum of {products} products may overflow 32 bits" if products > LONGEST else ""
+
+
+def _is_float32(tensor: TensorProto | None) -> bool:
+    return tensor is not None and bool(tensor.data_type == tensor.FLOAT)
 
 
 def _given(node: NodeProto, place: int) -> bool:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from olivelike.onnxfile.names import Names as NodeNames
 from olivelike_passes.quantization.coded import Names
 
 if TYPE_CHECKING:
@@ -28,14 +29,16 @@ class GraphWriter:
         nodes: those written so far.
     """
 
-    def __init__(self, names: Names) -> None:
+    def __init__(self, names: Names, node_names: NodeNames) -> None:
         """Starts without nodes.
 
         Args:
             names: gives names to new values.
+            node_names: gives names to new nodes.
         """
         self.nodes: list[NodeProto] = []
         self._names = names
+        self._node_names = node_names
         self._quantized: dict[str, Quantized] = {}
 
     def quantized(self, value: str) -> Quantized:
@@ -43,25 +46,27 @@ class GraphWriter:
         if value not in self._quantized:
             made = Quantized(*(self._names.free(f"{value}_{end}") for end in ("quantized", "scale", "zero_point")))
             outputs = [made.codes, made.scale, made.zero_point]
-            self._write("DynamicQuantizeLinear", [value], outputs, f"{value}_QuantizeLinear")
+            self._write("DynamicQuantizeLinear", [value], outputs, self._node_names.fresh(f"{value}_QuantizeLinear"))
             self._quantized[value] = made
         return self._quantized[value]
 
     def add(self, kind: str, inputs: Sequence[str], wanted: str, **attributes: object) -> str:
         """Writes a node of one output, and returns the output's name, which is like the one wanted."""
         output = self._names.free(wanted)
-        self._write(kind, inputs, [output], wanted, **attributes)
+        self._write(kind, inputs, [output], self._node_names.fresh(wanted), **attributes)
         return output
 
     def finish(self, node: NodeProto, kind: str, inputs: Sequence[str], **attributes: object) -> None:
         """Writes the node that makes what a node made before, under its name."""
-        self._write(kind, inputs, [node.output[0]], node.name or f"{node.output[0]}_{kind}", **attributes)
+        name = node.name or self._node_names.fresh(f"{node.output[0]}_{kind}")
+        self._write(kind, inputs, [node.output[0]], name, **attributes)
 
     def replace(self, node: NodeProto, kind: str, inputs: Sequence[str], dropped: Sequence[str] = ()) -> None:
         """Writes a node of the runtime's own domain with the outputs, the name and the attributes of another."""
         import onnx
 
-        made = onnx.helper.make_node(kind, inputs, node.output, f"{node.name}_quant", domain="com.microsoft")
+        name = self._node_names.fresh(f"{node.name}_quant")
+        made = onnx.helper.make_node(kind, inputs, node.output, name, domain="com.microsoft")
         made.attribute.extend(attribute for attribute in node.attribute if attribute.name not in dropped)
         self.nodes.append(made)
 

@@ -7,7 +7,8 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from olivelike.onnxfile.walk import graphs
+from olivelike.onnxfile.names import Names as NodeNames
+from olivelike.onnxfile.walk import graphs, nodes
 from olivelike_passes.header import replace_all
 from olivelike_passes.quantization.coded import IntegerWeights
 from olivelike_passes.quantization.dynamic.convolution import write_convolution
@@ -40,17 +41,20 @@ def rewrite(model: ModelProto, found: Sequence[Found], scheme: Scheme) -> None:
     behind = {each.matrix.behind.output[0] for each in found if each.matrix is not None and each.matrix.behind}
     weights = {tensor.name for each in found for tensor in each.weights.values()}
     weights |= {each.matrix.tensor.name for each in found if each.matrix is not None}
+    names = NodeNames(node.name for node in nodes(model))
     for graph in reversed(list(graphs(model))):  # a graph's nodes are copied, so those inside them come first
         if id(graph) in of_graph:
-            _rewrite_graph(graph, of_graph[id(graph)], scheme, tied)
+            _rewrite_graph(graph, of_graph[id(graph)], scheme, tied, names)
     _drop_unread(model, behind, weights)
     fused = any(node.domain == FUSED for graph in graphs(model) for node in graph.node)
     if fused and not any(entry.domain == FUSED for entry in model.opset_import):
         model.opset_import.add(domain=FUSED, version=1)
 
 
-def _rewrite_graph(graph: GraphProto, found: dict[int, Found], scheme: Scheme, tied: Collection[int]) -> None:
-    writer = GraphWriter(scheme.weights.names)
+def _rewrite_graph(
+    graph: GraphProto, found: dict[int, Found], scheme: Scheme, tied: Collection[int], names: NodeNames
+) -> None:
+    writer = GraphWriter(scheme.weights.names, names)
     for node in list(graph.node):
         if id(node) in found:
             _write(found[id(node)], writer, scheme, tied)

@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from olivelike_passes.quantization.integers import Axis, Grid, Integers, codes_of
+from olivelike_passes.slices import one_thread_of_blas
 
 if TYPE_CHECKING:
     import numpy as np
@@ -60,7 +61,8 @@ def _descended(
     import numpy as np
 
     low, high = integers.codes
-    slope = products @ error
+    with one_thread_of_blas():
+        slope = products @ error
     for _ in range(SWEEPS):
         flips = 0
         for row in range(codes.shape[0]):
