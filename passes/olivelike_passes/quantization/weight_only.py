@@ -70,7 +70,8 @@ class WeightOnly(GraphPass[WeightOnlyConfig]):
         Computing in float32 from 4-bit weights is no faster than from float32 ones when many rows are computed at once;
         `accuracy_level: 4` is. 3 bits take the room of 4. Convolutions, recurrent layers, weights of bfloat16 and weights that
         may be replaced at run time stay as they are. `MatMulNBits` and `GatherBlockQuantized` are ONNX Runtime's own
-        operators; the format `qdq` needs opset 21.
+        operators; the format `qdq` needs opset 21. `gptq` holds three times the square of a matrix's inputs in float64: 0.4 GB
+        for 4096 inputs, 4.9 GB for 14336.
 
     Example:
         ```yaml

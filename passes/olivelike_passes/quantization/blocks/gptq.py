@@ -46,7 +46,7 @@ def ahead(gram: NDArray[Any], damping: float, *, largest_first: bool) -> Ahead:
     """
     import numpy as np
 
-    products = np.array(gram, np.float64)
+    products: NDArray[Any] = np.array(gram, np.float64)
     squares = np.diagonal(products).copy()
     size = squares.mean() or 1.0
     squares[squares <= 0] = size
@@ -54,24 +54,26 @@ def ahead(gram: NDArray[Any], damping: float, *, largest_first: bool) -> Ahead:
     order = np.argsort(-squares, kind="stable") if largest_first else np.arange(len(squares))
     # H = U U^T with U upper, by the Cholesky factor of H turned around; then H^-1 = U^-T U^-1, and U^-1 is its upper factor.
     turned = order[::-1]
+    products = products[np.ix_(turned, turned)]
     with one_thread_of_blas():
-        lower = np.linalg.cholesky(products[np.ix_(turned, turned)])
-        return Ahead(order, np.ascontiguousarray(_inverse(lower)[::-1, ::-1], np.float32))
+        products = np.linalg.cholesky(products)
+        _invert(products)
+    return Ahead(order, np.ascontiguousarray(products[::-1, ::-1], np.float32))
 
 
-def _inverse(lower: NDArray[Any]) -> NDArray[Any]:
-    """Returns the inverse of a lower triangular matrix, half by half: a sixth of the work of inverting any matrix."""
+def _invert(lower: NDArray[Any]) -> None:
+    """Inverts a lower triangular matrix in place, half by half: a sixth of the work of inverting any matrix."""
     import numpy as np
 
     size = len(lower)
     if size <= SMALL:
-        return np.tril(np.linalg.inv(lower))
+        lower[:] = np.tril(np.linalg.inv(lower))
+        return
     half = size // 2
-    whole = np.zeros_like(lower)
-    whole[:half, :half] = _inverse(lower[:half, :half])
-    whole[half:, half:] = _inverse(lower[half:, half:])
-    whole[half:, :half] = -whole[half:, half:] @ (lower[half:, :half] @ whole[:half, :half])
-    return whole
+    first, second, below = lower[:half, :half], lower[half:, half:], lower[half:, :half]
+    _invert(first)
+    _invert(second)
+    np.negative(second @ (below @ first), out=below)
 
 
 def gptq(of: Ahead, *, fixed_blocks: bool) -> Method:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -175,3 +176,15 @@ def test_stored_scales_of_half_precision_are_what_codes_are_chosen_for() -> None
     assert (found.spacing.scales.astype(np.float16) == found.spacing.scales).all()
     again = rounded(weights().reshape(-1, 32, 40), found.spacing, grid)
     assert (again.codes == found.codes).all()
+
+
+def test_gptq_holds_few_copies_of_the_products_of_inputs() -> None:
+    gram = np.eye(600, dtype=np.float32)
+    ahead(gram, 0.01, largest_first=True)  # loads what it needs
+    tracemalloc.start()
+    try:
+        ahead(gram, 0.01, largest_first=True)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < 2.2 * 8 * 600**2  # two in float64, and small change; LAPACK's own is not traced
